@@ -1,0 +1,191 @@
+"""One serving of an app: every tick of its tasks becomes one run or one recorded skip."""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from functools import partial
+
+from aioclock._engine.agenda import Agenda
+from aioclock._engine.cursor import Awaited, Cursor, Moment, Quota, cursors_of
+from aioclock._engine.entry import Entry, longer_delay
+from aioclock._engine.follower import follow
+from aioclock._engine.run import LiveRun
+from aioclock._engine.runner import Runner, RunObserver
+from aioclock.clock import Clock
+from aioclock.events import ClockStepped
+from aioclock.logger import logger
+from aioclock.runs import Outcome
+from aioclock.task import Task
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Owns the schedules of one serving and hands what is due to the runner.
+
+    Args:
+        observers: Called with the record of every run and of every skipped tick.
+    """
+
+    def __init__(self, clock: Clock, observers: Iterable[RunObserver]) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._agenda = Agenda(loop, clock, fire=self._fire, on_step=self._clock_stepped)
+        self.runner = Runner(loop, self._agenda.now, observers, on_drained=self._check_idle)
+        self._entries: dict[str, Entry] = {}
+        self._open = 0  # cursors and followers that may still bring a tick
+        self._followers: set[asyncio.Task[None]] = set()
+        self._driver: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+
+    def now(self) -> Moment:
+        """Return the present on both clocks."""
+        return self._agenda.now()
+
+    def begin(self, tasks: Iterable[Task]) -> None:
+        """Start the schedules of *tasks*, all at this moment, so that their grids agree."""
+        anchor = self._agenda.now()
+        self._agenda.add_all([cursor for task in tasks for cursor in self._enter(task, anchor)])
+        self._driver = self._loop.create_task(self._agenda.drive(), name="aioclock agenda")
+        self._check_idle()
+
+    def add(self, task: Task) -> None:
+        """Start the schedule of one more task."""
+        for cursor in self._enter(task, self._agenda.now()):
+            self._agenda.add(cursor)
+
+    def _enter(self, task: Task, anchor: Moment) -> list[Cursor]:
+        entry = self._entries[task.key] = Entry(task)
+        for source in cursors_of(task.trigger):
+            self._open += 1
+            if isinstance(source, Awaited):
+                self._follow(entry, source)
+                continue
+            source.entry = entry
+            entry.cursors.append(source)
+            try:
+                source.begin(anchor)
+            except Exception as error:
+                self._postpone(source, error, anchor)
+            if source.due is None:
+                self._close(source)
+        return entry.cursors
+
+    async def until_exhausted(self) -> None:
+        """Return when no trigger will bring another tick and no run is open; raise if the agenda itself fails."""
+        idle = self._loop.create_task(self._idle.wait())
+        assert self._driver is not None
+        try:
+            await asyncio.wait({idle, self._driver}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            idle.cancel()
+        if self._driver.done():
+            self._driver.result()
+
+    async def stop_firing(self) -> None:
+        """End all schedules; runs go on."""
+        tasks = [task for task in (self._driver, *self._followers) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+
+    def next_tick(self, key: str) -> datetime | None:
+        """Return when the task *key* is due next (aware, UTC); None when that is unknown or never."""
+        entry = self._entries.get(key)
+        now = self._agenda.now()
+        dues = [
+            cursor.due + (now.epoch - now.elapsed if cursor.elapsed else 0.0)
+            for cursor in (entry.cursors if entry else ())
+            if cursor.due is not None
+        ]
+        return datetime.fromtimestamp(min(dues), UTC) if dues else None
+
+    # Ticks
+
+    def _fire(self, cursor: Cursor, now: Moment) -> None:
+        entry: Entry = cursor.entry
+        taken = [cursor] if len(entry.cursors) == 1 else entry.due_cursors(now)
+        try:
+            tick = entry.take(taken, now)
+        except Exception as error:
+            self._postpone(cursor, error, now)
+            return
+        entry.trigger_delay_s = 0.0
+        if tick is not None:
+            if entry.run is None:
+                self._start(entry, tick.scheduled, tick.missed, tick.quotas)
+            else:
+                self.runner.skip(entry.key, "overlap", scheduled=tick.scheduled, missed=tick.missed, now=now)
+        for other in taken:
+            if other.due is None:
+                if not other.after_run:
+                    self._close(other)
+            elif other is not cursor:
+                self._agenda.add(other)
+        if not self._open:
+            self._check_idle()
+
+    def _postpone(self, cursor: Cursor, error: Exception, now: Moment) -> None:
+        entry: Entry = cursor.entry
+        delay_s = entry.trigger_delay_s = longer_delay(entry.trigger_delay_s)
+        cursor.due = (now.elapsed if cursor.elapsed else now.epoch) + delay_s
+        logger.error(
+            "the trigger of %s failed; it is asked again in %g s", entry.key, delay_s, exc_info=error,
+            extra={"task": entry.key, "delay_s": delay_s},
+        )  # fmt: skip
+
+    def _start(self, entry: Entry, scheduled: float, missed: int, quotas: Collection[Quota]) -> LiveRun:
+        entry.run = run = self.runner.start(
+            entry.key, entry.call, entry.timeout, scheduled=scheduled, missed=missed, on_end=self._run_ended
+        )
+        run.entry = entry
+        for quota in quotas:
+            quota.left -= 1
+        if quotas:
+            for cursor in entry.cursors:
+                if cursor.spent:
+                    self._close(cursor)
+        return run
+
+    def _close(self, cursor: Cursor) -> None:
+        cursor.due = None
+        if cursor.open:
+            cursor.open = False
+            self._open -= 1
+
+    # Runs
+
+    def _run_ended(self, run: LiveRun) -> None:
+        entry: Entry = run.entry
+        entry.run = None
+        entry.run_delay_s = 0.0 if run.outcome is Outcome.SUCCEEDED else longer_delay(entry.run_delay_s)
+        if entry.parked:
+            parked, entry.parked = entry.parked, []
+            now = self._loop.time()
+            for cursor in parked:
+                if cursor.open:
+                    cursor.due = now + (cursor.pause_s or entry.run_delay_s)
+                    self._agenda.add(cursor)
+
+    def _check_idle(self) -> None:
+        if not self._open and not self.runner.live:
+            self._idle.set()
+
+    # Triggers that wait by themselves
+
+    def _follow(self, entry: Entry, source: Awaited) -> None:
+        start = partial(self._start, entry, missed=0, quotas=source.quotas)
+        follower = self._loop.create_task(follow(source, entry, start, self.now), name=f"trigger of {entry.key}")
+        self._followers.add(follower)
+        follower.add_done_callback(self._follower_ended)
+
+    def _follower_ended(self, follower: "asyncio.Task[None]") -> None:
+        self._followers.discard(follower)
+        self._open -= 1
+        if not follower.cancelled() and (error := follower.exception()) is not None:
+            logger.critical("%s ended by an error", follower.get_name(), exc_info=error)
+        self._check_idle()
+
+    def _clock_stepped(self, step_s: float) -> None:
+        event = ClockStepped(at=datetime.fromtimestamp(self.now().epoch, UTC), step_s=step_s)
+        logger.warning("the wall clock was stepped by %+.3f s", step_s, extra={"at": event.at, "step_s": step_s})

@@ -1,0 +1,48 @@
+"""Time as an object: the only module that reads the real clock."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Protocol
+
+__all__ = ["Clock", "SystemClock", "current_clock"]
+
+LONGEST_SLEEP_S = 60.0
+"""A wall clock may be stepped while we sleep, so no sleep that waits for one is longer than this."""
+
+
+class Clock(Protocol):
+    """Where wall-clock time comes from; elapsed time is always the event loop's `time()`."""
+
+    def now(self) -> datetime:
+        """Return the present as an aware datetime in UTC."""
+        ...
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        """Return once `now()` has reached *deadline* (aware), never before."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        # At least one trip through the loop, so that a caller in a cycle can't starve it.
+        await asyncio.sleep(0)
+        while (remaining := (deadline - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(remaining, LONGEST_SLEEP_S))
+
+
+_SYSTEM_CLOCK = SystemClock()
+
+
+def current_clock() -> Clock:
+    """Return the clock of the running event loop: its `clock` attribute if it has one (virtual time), else the machine's."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _SYSTEM_CLOCK
+    clock: Clock = getattr(loop, "clock", _SYSTEM_CLOCK)
+    return clock

@@ -1,0 +1,55 @@
+"""The errors of aioclock, each also the built-in kind that callers would catch anyway.
+
+```text
+BaseAioClockException
+├── TaskDeclarationError (ValueError)   a task, group or app is declared in a way that can't work
+├── DependencyError (TypeError)         a function's parameters can't be filled
+├── TaskIdNotFound (LookupError)        no task answers to an id or a name
+├── TaskTimeoutError (TimeoutError)     a run was cancelled because it outlived its timeout
+└── ServingError (RuntimeError)         the app is in no state for what was asked of it
+```
+"""
+
+from uuid import UUID
+
+__all__ = [
+    "BaseAioClockException",
+    "DependencyError",
+    "ServingError",
+    "TaskDeclarationError",
+    "TaskIdNotFound",
+    "TaskTimeoutError",
+]
+
+
+class BaseAioClockException(Exception):
+    """Root of every error that aioclock raises by itself."""
+
+
+class TaskDeclarationError(BaseAioClockException, ValueError):
+    """A task, a group or an app is declared in a way that can't work."""
+
+
+class DependencyError(BaseAioClockException, TypeError):
+    """A parameter of a task's function, or of one of its dependencies, can't be filled."""
+
+
+class TaskIdNotFound(BaseAioClockException, LookupError):
+    """No task of the app answers to an id, a key or a name."""
+
+    def __init__(self, task_id: UUID | str | None = None, *, message: str | None = None) -> None:
+        super().__init__(message or f"no task has the id {task_id}")
+        self.task_id = task_id
+
+
+class TaskTimeoutError(BaseAioClockException, TimeoutError):
+    """A run was cancelled because it outlived its timeout."""
+
+    def __init__(self, *, task_name: str, timeout_s: float) -> None:
+        super().__init__(f"task {task_name!r} was cancelled after {timeout_s:g} s")
+        self.task_name = task_name
+        self.timeout_s = timeout_s
+
+
+class ServingError(BaseAioClockException, RuntimeError):
+    """The app is in no state for what was asked of it: it serves already, or does not serve."""

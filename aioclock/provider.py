@@ -1,0 +1,154 @@
+"""Dependencies: which function fills a parameter, and what stands in for it in tests."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from inspect import Parameter, Signature, signature
+from types import TracebackType
+from typing import Annotated, Any, get_args, get_origin
+
+from fast_depends import Provider, dependency_provider
+from fast_depends.core import CallModel, build_call_model
+from fast_depends.dependencies import Dependant
+from fast_depends.library import CustomField
+from fast_depends.pydantic import PydanticSerializer
+
+from aioclock.exceptions import DependencyError
+from aioclock.utils import callable_name
+
+__all__ = ["DependencyProvider", "Override", "call_model", "get_provider", "inject", "needs_injection", "require_resolvable"]
+
+_SERIALIZER = PydanticSerializer()
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+def get_provider() -> Provider:
+    """Return the process-wide provider, which serves functions that belong to no app."""
+    return dependency_provider
+
+
+def call_model(func: Callable[..., Any], provider: Provider) -> CallModel:
+    """Return how to call *func* with everything that `Depends` asks for, looked up in *provider* at each call.
+
+    Raises:
+        DependencyError: a parameter can't be filled or its annotation can't be understood.
+    """
+    try:
+        # Not sync, whatever func is: all calls are made from the event loop, so any dependency may be async.
+        return build_call_model(
+            func, dependency_provider=provider, is_sync=False, serializer_cls=_SERIALIZER, serialize_result=False
+        )
+    except DependencyError:
+        raise
+    except Exception as error:
+        raise DependencyError(f"the parameters of {callable_name(func)!r} can't be understood: {error}") from error
+
+
+class DependencyProvider(Provider):
+    """The dependencies of one app: overriding one of them touches no other app."""
+
+    def override(self, original: Callable[..., Any], override: Callable[..., Any]) -> None:
+        """Let *override* stand in for *original* from the next call on, wherever it is asked for."""
+        for role, func in (("original", original), ("override", override)):
+            if not callable(func):
+                raise DependencyError(f"a dependency is overridden by functions, got {role} {func!r}")
+        if original not in self.dependencies:
+            self.dependencies[original] = call_model(original, self)
+        self.overrides[original] = call_model(override, self)
+
+    @contextmanager
+    def scope(self, original: Callable[..., Any], override: Callable[..., Any]) -> Iterator[None]:
+        """Override within a `with` block."""
+        with Override(self, original, override):
+            yield
+
+
+class Override:
+    """An override in force from now on; as a context manager it is undone at the end of the block."""
+
+    def __init__(self, provider: Provider, original: Callable[..., Any], override: Callable[..., Any]) -> None:
+        self._provider, self._original = provider, original
+        self._before = provider.overrides.get(original)
+        provider.override(original, override)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._before is None:
+            self._provider.overrides.pop(self._original, None)
+        else:
+            self._provider.overrides[self._original] = self._before
+
+
+def _asks_for_injection(parameter: Parameter) -> bool:
+    if parameter.kind in _VARIADIC:
+        return False
+    annotation = parameter.annotation
+    return (
+        parameter.default is Parameter.empty
+        or isinstance(parameter.default, Dependant | CustomField)
+        or isinstance(annotation, str)
+        or (get_origin(annotation) is Annotated and _has_marker(annotation))
+    )
+
+
+def _has_marker(annotation: Any) -> bool:
+    return any(isinstance(extra, Dependant | CustomField) for extra in get_args(annotation)[1:])
+
+
+def needs_injection(func: Callable[..., Any]) -> bool:
+    """Tell whether *func* has a parameter that must be filled; without one it can be called as it is."""
+    code = getattr(func, "__code__", None)
+    if code is not None and not code.co_argcount and not code.co_kwonlyargcount and not hasattr(func, "__wrapped__"):
+        return False  # the ordinary case, told without building a signature
+    return any(_asks_for_injection(parameter) for parameter in _signature(func).parameters.values())
+
+
+def _signature(func: Callable[..., Any]) -> Signature:
+    try:
+        return signature(func)
+    except (TypeError, ValueError) as error:
+        raise DependencyError(
+            f"the parameters of {callable_name(func)!r} can't be read; wrap it in a function: {error}"
+        ) from error
+
+
+def inject(model: CallModel, *arguments: Any) -> Callable[[], Awaitable[Any]]:
+    """Return a coroutine function that resolves the dependencies of *model*, calls it and closes them."""
+
+    async def call() -> Any:
+        async with AsyncExitStack() as stack:
+            return await model.asolve(*arguments, stack=stack, cache_dependencies={})
+
+    return call
+
+
+def require_resolvable(model: CallModel, *, owner: str, given: frozenset[str] = frozenset()) -> None:
+    """Check that every parameter of *model* and of its dependencies will be filled, overrides considered.
+
+    Args:
+        owner: Who asks, for the message.
+        given: Names of parameters that the caller fills.
+
+    Raises:
+        DependencyError: a parameter has neither default nor `Depends`, or a dependency depends on itself.
+    """
+    _check(model, owner=owner, given=given, path=())
+
+
+def _check(model: CallModel, *, owner: str, given: frozenset[str], path: tuple[CallModel, ...]) -> None:
+    if model in path:
+        circle = " -> ".join(step.call_name for step in (*path[path.index(model) :], model))
+        raise DependencyError(f"{owner}: a dependency depends on itself: {circle}")
+    for item in model.params:
+        if item.default_value is ... and item.kind not in _VARIADIC and item.field_name not in given:
+            where = f" of dependency {model.call_name!r}" if path else ""
+            raise DependencyError(
+                f"{owner}: parameter {item.field_name!r}{where} has neither a default nor Depends(...)"
+            )
+    for name, key in model.dependencies.items():
+        dependency = model.dependency_provider.get_dependant(key)
+        _check(dependency, owner=owner, given=given, path=(*path, model))
+        given |= {name}  # fast-depends hands what is solved so far to later dependencies, by name

@@ -1,0 +1,63 @@
+"""The words that every layer shares: a tick, and the run that it became."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aioclock.utils import StrEnum
+
+__all__ = ["Outcome", "Run", "RunError", "Tick"]
+
+
+class Outcome(StrEnum):
+    """What came of a run."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """One instant at which a task is due."""
+
+    task_key: str
+    scheduled_at: datetime
+    """Aware, UTC."""
+    missed: int = 0
+    """How many earlier ticks passed unanswered and are answered by this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunError:
+    """An exception as text, so that it can be kept without keeping what it refers to."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What came of one tick. Datetimes are aware and in UTC.
+
+    A skipped run never started: its `started_at` is None and `reason` says why.
+    """
+
+    task_key: str
+    scheduled_at: datetime
+    outcome: Outcome
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reason: str | None = None
+    error: RunError | None = field(default=None, repr=False)
+    lateness_s: float = 0.0
+    """Seconds from `scheduled_at` to the start (or to the moment at which the run was skipped)."""
+    missed: int = 0
+    """How many earlier ticks passed unanswered (a blocked loop, a suspended machine) and are answered by this run."""
+
+    @property
+    def key(self) -> str:
+        """Stable name of the run: `task_key@scheduled_at`."""
+        return f"{self.task_key}@{self.scheduled_at.isoformat()}"

@@ -1,0 +1,130 @@
+"""A task: a function, when it is due and under which terms it runs."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from anyio import CapacityLimiter
+from fast_depends import Provider
+
+from aioclock.exceptions import TaskDeclarationError
+from aioclock.executors import as_async
+from aioclock.logger import logger
+from aioclock.provider import call_model, get_provider, inject, needs_injection, require_resolvable
+from aioclock.triggers import BaseTrigger
+from aioclock.triggers._base import is_awaitable_trigger, is_pure_trigger
+from aioclock.utils import callable_name
+
+__all__ = ["Task", "default_key", "require_timeout"]
+
+_ID_NAMESPACE = UUID("5f0a3f5c-7c0e-5d0e-9b1a-0a10c10c4a5e")
+
+
+def default_key(func: Callable[..., Any]) -> str:
+    """Return `module:qualname` of *func*; the file's stem stands for `__main__`, so script and import agree."""
+    target = inspect.unwrap(func)
+    while hasattr(target, "func"):  # functools.partial
+        target = target.func
+    qualname = getattr(target, "__qualname__", None) or type(target).__qualname__
+    module = getattr(target, "__module__", None) or type(target).__module__
+    if module == "__main__":
+        file = getattr(inspect.getmodule(target), "__file__", None)
+        module = Path(file).stem if file else module
+    return f"{module}:{qualname}"
+
+
+def require_timeout(timeout: Any, *, owner: str) -> None:
+    """Check that *timeout* is None or a positive number of seconds."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not isfinite(timeout) or timeout <= 0:
+        raise TaskDeclarationError(
+            f"{owner}: timeout must be a positive number of seconds, got {timeout!r}; None means no timeout"
+        )
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Task:
+    """A function paired with a trigger.
+
+    Groups and apps build tasks; `key`, `limiter` and `provider` are filled in by the app a task belongs to.
+    """
+
+    func: Callable[..., Any]
+    trigger: BaseTrigger[Any]
+    timeout: float | None = None
+    """Seconds after which a run is cancelled; None for no limit."""
+    name: str | None = None
+    """The name that the user gave, if any."""
+    key: str = ""
+    """Stable name, unique in its app: *name*, or `module:qualname` of the function."""
+    limiter: CapacityLimiter | None = field(default=None, repr=False)
+    provider: Provider = field(default_factory=get_provider, repr=False)
+    _call: Callable[[], Awaitable[Any]] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            self.key = self._declared_key()
+
+    def _declared_key(self) -> str:
+        func, trigger = self.func, self.trigger
+        if not callable(func):
+            raise TaskDeclarationError(f"a task is made of a function, got {func!r}")
+        key = self.name if self.name is not None else default_key(func)
+        owner = f"task {key!r}"
+        if not isinstance(key, str) or not key.strip():
+            raise TaskDeclarationError(f"the name of a task must be a non-empty string, got {key!r}")
+        if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+            raise TaskDeclarationError(f"{owner}: a generator function can't be scheduled; nothing would iterate it")
+        if not isinstance(trigger, BaseTrigger):
+            raise TaskDeclarationError(f"{owner}: trigger must be a trigger such as Every(seconds=5), got {trigger!r}")
+        if not is_pure_trigger(trigger) and not is_awaitable_trigger(trigger):
+            raise TaskDeclarationError(
+                f"{owner}: {type(trigger).__name__} must implement next_after or trigger_next to ever be due"
+            )
+        require_timeout(self.timeout, owner=owner)
+        return key
+
+    @property
+    def id(self) -> UUID:
+        """Stable: the same key gives the same id in every process."""
+        return uuid5(_ID_NAMESPACE, self.key)
+
+    @property
+    def display_name(self) -> str:
+        """The name that the user gave, or the function's own."""
+        return self.name or callable_name(self.func)
+
+    def prepare(self) -> Callable[[], Awaitable[Any]]:
+        """Return the coroutine function that runs the task's function with its dependencies, built once.
+
+        Raises:
+            DependencyError: a parameter of the function or of a dependency can't be filled.
+        """
+        if self._call is None:
+            call = as_async(self.func, self.limiter)
+            if needs_injection(self.func):
+                model = call_model(call, self.provider)
+                require_resolvable(model, owner=f"task {self.key!r}")
+                call = inject(model)
+            self._call = call
+        return self._call
+
+    async def run(self) -> None:
+        """Run the task by itself, one run after the other, until its trigger is exhausted; errors are logged.
+
+        `AioClock.serve()` does not use this: it runs all tasks on one agenda.
+        """
+        call, trigger = self.prepare(), self.trigger.model_copy()
+        while trigger.should_trigger():
+            await trigger.trigger_next()
+            try:
+                async with asyncio.timeout(self.timeout):
+                    await call()
+            except Exception:
+                logger.exception("run failed", extra={"task": self.key})

@@ -1,0 +1,95 @@
+"""Ticks at a wall-clock time of day, in a zone of its own."""
+
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, PrivateAttr
+
+from aioclock.clock import current_clock
+from aioclock.custom_types import EveryT, HourT, MinuteT, SecondT, Triggers
+from aioclock.triggers._base import LoopController, require_aware
+from aioclock.triggers._wall import DailyPattern, WallPattern, latest_instant, next_instant
+
+__all__ = ["At", "WallClockTrigger", "ZoneName"]
+
+DAYS: tuple[EveryT, ...] = get_args(EveryT)
+
+
+def _zone_key(value: Any) -> Any:
+    return value.key if isinstance(value, ZoneInfo) and value.key else value
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, LookupError) as error:  # missing, malformed ("../x"), or a directory ("Europe")
+        close = get_close_matches(name, available_timezones(), n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "use a name like 'Europe/Berlin' or 'UTC'"
+        raise ValueError(f"unknown time zone {name!r}; {hint}") from error
+    return name
+
+
+ZoneName = Annotated[str, BeforeValidator(_zone_key), AfterValidator(_known_zone)]
+"""Name of an IANA time zone; a `ZoneInfo` is accepted and its key is kept."""
+
+
+class WallClockTrigger(LoopController[Any]):
+    """Shared by the triggers that are read in a zone: a pattern of wall times, answered as instants in UTC."""
+
+    tz: ZoneName
+
+    _zone: ZoneInfo = PrivateAttr()
+    _pattern: WallPattern = PrivateAttr()
+
+    def _read_in_zone(self, pattern: WallPattern) -> None:
+        self._zone = ZoneInfo(self.tz)
+        self._pattern = pattern
+
+    def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
+        return next_instant(self._pattern, self._zone, moment)
+
+    def latest_between(self, after: datetime, until: datetime, anchor: datetime) -> tuple[datetime, int] | None:
+        return latest_instant(self._pattern, self._zone, after, until)
+
+    async def get_waiting_time_till_next_trigger(self, now: datetime | None = None) -> float | None:
+        """Return the real (elapsed) seconds until the next tick after *now*, or None when there will be none.
+
+        Args:
+            now: Aware, in any zone; the present when left out.
+        """
+        moment = current_clock().now() if now is None else require_aware(now)
+        due = self.next_after(moment, moment)
+        return None if due is None else (due - moment).total_seconds()
+
+
+class At(WallClockTrigger):
+    """A tick at a time of day, every day or on one day of the week, in the zone *tz*.
+
+    A time that a clock change skips is due at the first instant after the gap; one that it repeats is due the first
+    time only (the rules of Vixie and Debian cron).
+
+    ```python
+    from aioclock import At
+
+    At(hour=9, minute=30, at="every monday", tz="Europe/Berlin")
+    ```
+    """
+
+    type_: Literal[Triggers.AT] = Triggers.AT
+    second: SecondT = 0
+    minute: MinuteT = 0
+    hour: HourT = 0
+    at: EveryT = "every day"
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        weekday = None if self.at == "every day" else DAYS.index(self.at) - 1
+        self._read_in_zone(DailyPattern(hour=self.hour, minute=self.minute, second=self.second, weekday=weekday))
+
+    def _get_next_ts(self, now: datetime) -> float:
+        """Return the real seconds from *now* (aware) until the next tick."""
+        moment = require_aware(now)
+        due = self.next_after(moment, moment)
+        return float("inf") if due is None else (due - moment).total_seconds()

@@ -1,0 +1,103 @@
+"""Ticks at a fixed interval, counted in elapsed time."""
+
+from datetime import datetime, timedelta
+from typing import ClassVar, Literal, Self
+
+from pydantic import PrivateAttr, model_validator
+
+from aioclock.custom_types import PositiveNumber, Triggers
+from aioclock.triggers._base import LoopController
+
+__all__ = ["Every"]
+
+LONGEST_PERIOD = timedelta(days=36_525)
+
+
+class Every(LoopController[Literal[Triggers.EVERY]]):
+    """A tick every sum-of-units seconds, on a grid that begins when serving starts.
+
+    A slow run never moves the grid. Ticks that pass while the event loop is blocked become one late run.
+
+    ```python
+    from aioclock import Every
+
+    assert Every(minutes=1, seconds=30).total_seconds == 90
+    ```
+
+    Args:
+        first_run_strategy: `"wait"`: the first tick is one period after the start; `"immediate"`: it is the start.
+        mode: `"fixed_rate"`: ticks at `start + n * period`; `"fixed_delay"`: one period after each run's end.
+        max_loop_count: How many runs there will be at most.
+    """
+
+    counts_elapsed_time: ClassVar[bool] = True
+
+    type_: Literal[Triggers.EVERY] = Triggers.EVERY
+    first_run_strategy: Literal["immediate", "wait"] = "wait"
+    mode: Literal["fixed_rate", "fixed_delay"] = "fixed_rate"
+    seconds: PositiveNumber | None = None
+    minutes: PositiveNumber | None = None
+    hours: PositiveNumber | None = None
+    days: PositiveNumber | None = None
+    weeks: PositiveNumber | None = None
+
+    _period: timedelta = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _sum_units(self) -> Self:
+        units = {name: getattr(self, name) for name in ("weeks", "days", "hours", "minutes", "seconds")}
+        given = {name: value for name, value in units.items() if value is not None}
+        if not given:
+            raise ValueError("no unit is given; set at least one of seconds, minutes, hours, days, weeks")
+        try:
+            period = timedelta(**given)
+        except OverflowError:
+            period = timedelta.max
+        if period > LONGEST_PERIOD:
+            raise ValueError(f"the period of {given} is too long; the longest is {LONGEST_PERIOD.days} days")
+        if not period and any(given.values()):
+            raise ValueError(f"the period of {given} is too short; use 0 (no pause at all) or at least one microsecond")
+        self._period = period
+        return self
+
+    @property
+    def period(self) -> timedelta:
+        """Time between two ticks; zero for no pause at all."""
+        return self._period
+
+    @property
+    def total_seconds(self) -> float:
+        """The period in seconds."""
+        return self._period.total_seconds()
+
+    @property
+    def pause_after_run(self) -> timedelta | None:
+        # A period of zero has no grid: nothing but the end of a run can say when the next is due.
+        return self._period if self.mode == "fixed_delay" or not self._period else None
+
+    def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
+        first = self.first_tick(anchor)
+        if moment < first:
+            return first
+        if not self._period:
+            return moment + timedelta.resolution
+        return anchor + ((moment - anchor) // self._period + 1) * self._period
+
+    def first_tick(self, anchor: datetime) -> datetime:
+        return anchor if self.first_run_strategy == "immediate" else anchor + self._period
+
+    def latest_between(self, after: datetime, until: datetime, anchor: datetime) -> tuple[datetime, int] | None:
+        first = self.next_after(after, anchor)
+        if first is None or first > until:
+            return None
+        if not self._period:
+            return until, 1
+        steps = (until - first) // self._period
+        return first + steps * self._period, steps + 1
+
+    def _upcoming(self, now: datetime) -> datetime | None:
+        if not self._period:
+            return now
+        if self._anchor is None and self._current_loop_count:
+            return now + self._period
+        return super()._upcoming(now)
