@@ -185,7 +185,6 @@ class AioClock:
         return [task for task in self._bound.values() if task.trigger.type_ not in excluded]
 
 
-
 def _require_seconds(seconds: Any, *, name: str) -> None:
     if seconds is None:
         return

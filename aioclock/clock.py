@@ -31,7 +31,7 @@ class SystemClock:
     async def sleep_until(self, deadline: datetime) -> None:
         # At least one trip through the loop, so that a caller in a cycle can't starve it.
         await asyncio.sleep(0)
-        while (remaining := (deadline - self.now()).total_seconds()) > 0:
+        while (remaining := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - nobody tells us the time
             await asyncio.sleep(min(remaining, LONGEST_SLEEP_S))
 
 
@@ -39,7 +39,7 @@ _SYSTEM_CLOCK = SystemClock()
 
 
 def current_clock() -> Clock:
-    """Return the clock of the running event loop: its `clock` attribute if it has one (virtual time), else the machine's."""
+    """Return the clock of the running event loop: its `clock` if it has one (virtual time), else the machine's."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

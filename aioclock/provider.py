@@ -15,7 +15,15 @@ from fast_depends.pydantic import PydanticSerializer
 from aioclock.exceptions import DependencyError
 from aioclock.utils import callable_name
 
-__all__ = ["DependencyProvider", "Override", "call_model", "get_provider", "inject", "needs_injection", "require_resolvable"]
+__all__ = [
+    "DependencyProvider",
+    "Override",
+    "call_model",
+    "get_provider",
+    "inject",
+    "needs_injection",
+    "require_resolvable",
+]
 
 _SERIALIZER = PydanticSerializer()
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -115,12 +123,17 @@ def _signature(func: Callable[..., Any]) -> Signature:
         ) from error
 
 
-def inject(model: CallModel, *arguments: Any) -> Callable[[], Awaitable[Any]]:
+async def solve(model: CallModel, stack: AsyncExitStack, **given: Any) -> Any:
+    """Resolve the dependencies of *model*, which *stack* closes later, and return what its function returns."""
+    return await model.asolve(stack=stack, cache_dependencies={}, **given)
+
+
+def inject(model: CallModel) -> Callable[[], Awaitable[Any]]:
     """Return a coroutine function that resolves the dependencies of *model*, calls it and closes them."""
 
     async def call() -> Any:
         async with AsyncExitStack() as stack:
-            return await model.asolve(*arguments, stack=stack, cache_dependencies={})
+            return await solve(model, stack)
 
     return call
 

@@ -75,10 +75,11 @@ class Task:
         func, trigger = self.func, self.trigger
         if not callable(func):
             raise TaskDeclarationError(f"a task is made of a function, got {func!r}")
-        key = self.name if self.name is not None else default_key(func)
+        name: Any = self.name
+        if name is not None and not (isinstance(name, str) and name.strip()):
+            raise TaskDeclarationError(f"the name of a task must be a non-empty string, got {name!r}")
+        key = name or default_key(func)
         owner = f"task {key!r}"
-        if not isinstance(key, str) or not key.strip():
-            raise TaskDeclarationError(f"the name of a task must be a non-empty string, got {key!r}")
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise TaskDeclarationError(f"{owner}: a generator function can't be scheduled; nothing would iterate it")
         if not isinstance(trigger, BaseTrigger):

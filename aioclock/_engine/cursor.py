@@ -36,7 +36,8 @@ class Cursor:
     elapsed: ClassVar[bool] = True
     """Whether *due* is on the event loop's clock, else it is in seconds since the epoch."""
     after_run: ClassVar[bool] = False
-    """Whether the next tick follows the end of a run instead of the tick before."""
+    """Whether the next tick follows the end of a run, by *pause_s*, instead of the tick before."""
+    pause_s: float = 0.0
 
     def __init__(self, trigger: BaseTrigger[Any], quotas: tuple[Quota, ...]) -> None:
         self.trigger = trigger
@@ -44,11 +45,6 @@ class Cursor:
         self.entry: Any = None
         self.open = True
         self.due: float | None = None
-
-    @property
-    def spent(self) -> bool:
-        """Whether a `max_loop_count` allows no further run."""
-        return any(quota.left <= 0 for quota in self.quotas)
 
     def begin(self, anchor: Moment) -> None:
         """Set the first tick of a schedule that begins at *anchor*."""

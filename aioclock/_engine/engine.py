@@ -1,20 +1,19 @@
 """One serving of an app: every tick of its tasks becomes one run or one recorded skip."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 
 from aioclock._engine.agenda import Agenda
 from aioclock._engine.cursor import Awaited, Cursor, Moment, Quota, cursors_of
-from aioclock._engine.entry import Entry, longer_delay
+from aioclock._engine.entry import DueTick, Entry, longer_delay
 from aioclock._engine.follower import follow
-from aioclock._engine.run import LiveRun
+from aioclock._engine.run import SUCCEEDED, LiveRun
 from aioclock._engine.runner import Runner, RunObserver
 from aioclock.clock import Clock
 from aioclock.events import ClockStepped
 from aioclock.logger import logger
-from aioclock.runs import Outcome
 from aioclock.task import Task
 
 __all__ = ["Engine"]
@@ -104,26 +103,44 @@ class Engine:
 
     def _fire(self, cursor: Cursor, now: Moment) -> None:
         entry: Entry = cursor.entry
-        taken = [cursor] if len(entry.cursors) == 1 else entry.due_cursors(now)
-        try:
-            tick = entry.take(taken, now)
-        except Exception as error:
-            self._postpone(cursor, error, now)
-            return
-        entry.trigger_delay_s = 0.0
-        if tick is not None:
+        due = self._take(entry, cursor, now) if len(entry.cursors) == 1 else self._take_together(entry, cursor, now)
+        if due is not None:
             if entry.run is None:
-                self._start(entry, tick.scheduled, tick.missed, tick.quotas)
+                self._start(entry, *due)
             else:
-                self.runner.skip(entry.key, "overlap", scheduled=tick.scheduled, missed=tick.missed, now=now)
-        for other in taken:
-            if other.due is None:
-                if not other.after_run:
-                    self._close(other)
-            elif other is not cursor:
-                self._agenda.add(other)
+                self.runner.skip(entry.key, "overlap", scheduled=due[0], missed=due[1], now=now)
         if not self._open:
             self._check_idle()
+
+    def _take(self, entry: Entry, cursor: Cursor, now: Moment) -> DueTick | None:
+        """Move *cursor* on and return what it had due, if that calls for a run."""
+        try:
+            due = entry.take(cursor, now)
+        except Exception as error:
+            self._postpone(cursor, error, now)
+            return None
+        if cursor.due is None and not cursor.after_run:
+            self._close(cursor)
+        entry.trigger_delay_s = 0.0
+        return due
+
+    def _take_together(self, entry: Entry, first: Cursor, now: Moment) -> DueTick | None:
+        """Move all cursors of an `OrTrigger` on that are due: one run answers what they stand for."""
+        last, latest, ticks = entry.last, float("-inf"), 0
+        quotas: set[Quota] = set()
+        for cursor in entry.due_cursors(now):
+            if ticks and cursor.after_run:
+                entry.park(cursor)
+            elif (due := self._take(entry, cursor, now)) is not None:
+                tick, missed, its_quotas = due
+                quotas.update(its_quotas)
+                if tick != last or cursor.after_run:  # else another child's tick at this instant was answered before
+                    ticks += missed + (tick != latest)
+                    latest = max(latest, tick)
+            if cursor is not first:
+                self._agenda.add(cursor)
+        entry.last = latest if ticks else last
+        return (latest, ticks - 1, tuple(quotas)) if ticks else None
 
     def _postpone(self, cursor: Cursor, error: Exception, now: Moment) -> None:
         entry: Entry = cursor.entry
@@ -134,17 +151,17 @@ class Engine:
             extra={"task": entry.key, "delay_s": delay_s},
         )  # fmt: skip
 
-    def _start(self, entry: Entry, scheduled: float, missed: int, quotas: Collection[Quota]) -> LiveRun:
+    def _start(self, entry: Entry, scheduled: float, missed: int, quotas: Iterable[Quota]) -> LiveRun:
         entry.run = run = self.runner.start(
             entry.key, entry.call, entry.timeout, scheduled=scheduled, missed=missed, on_end=self._run_ended
         )
         run.entry = entry
         for quota in quotas:
             quota.left -= 1
-        if quotas:
-            for cursor in entry.cursors:
-                if cursor.spent:
-                    self._close(cursor)
+            if not quota.left:
+                for cursor in entry.cursors:
+                    if quota in cursor.quotas:
+                        self._close(cursor)
         return run
 
     def _close(self, cursor: Cursor) -> None:
@@ -158,7 +175,7 @@ class Engine:
     def _run_ended(self, run: LiveRun) -> None:
         entry: Entry = run.entry
         entry.run = None
-        entry.run_delay_s = 0.0 if run.outcome is Outcome.SUCCEEDED else longer_delay(entry.run_delay_s)
+        entry.run_delay_s = 0.0 if run.outcome is SUCCEEDED else longer_delay(entry.run_delay_s)
         if entry.parked:
             parked, entry.parked = entry.parked, []
             now = self._loop.time()

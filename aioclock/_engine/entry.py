@@ -1,13 +1,12 @@
 """One task in one serving."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TypeAlias
 
 from aioclock._engine.cursor import Cursor, Moment, Quota
 from aioclock._engine.run import LiveRun
 from aioclock.task import Task
 
-__all__ = ["Entry", "longer_delay"]
+__all__ = ["DueTick", "Entry", "longer_delay"]
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 30.0
@@ -16,6 +15,10 @@ LONGEST_DELAY_S = 30.0
 def longer_delay(delay_s: float) -> float:
     """Return how long to wait after one more failure in a row: 0.1 s at first, doubling to 30 s."""
     return min(max(delay_s * 2, FIRST_DELAY_S), LONGEST_DELAY_S)
+
+
+DueTick: TypeAlias = tuple[float, int, tuple[Quota, ...]]
+"""A tick in seconds since the epoch, how many earlier ones it stands for, and what its run is counted against."""
 
 
 class Entry:
@@ -46,38 +49,20 @@ class Entry:
             if cursor.due is not None and cursor.due <= (now.elapsed if cursor.elapsed else now.epoch)
         ]
 
-    def take(self, cursors: Iterable[Cursor], now: Moment) -> "DueTick | None":
-        """Move *cursors* on and return the tick that answers all that they had due.
+    def park(self, cursor: Cursor) -> None:
+        """Let *cursor* wait for the end of the run that is going or about to start."""
+        cursor.due = None
+        self.parked.append(cursor)
 
-        None if there is nothing to answer: a child of an `OrTrigger` was due at an instant that is answered already,
-        or one that follows runs was due while there is a run to follow.
+    def take(self, cursor: Cursor, now: Moment) -> DueTick | None:
+        """Move *cursor* on and return the tick that it had due.
+
+        None if it follows runs and was due while there is a run to follow.
         """
-        latest, ticks = float("-inf"), 0
-        quotas: set[Quota] = set()
-        for cursor in cursors:
-            if cursor.after_run:
-                self.parked.append(cursor)
-                if ticks or self.run is not None:
-                    cursor.due = None
-                    continue
-            tick, count = cursor.take(now)
-            quotas.update(cursor.quotas)
-            if tick == self.last and not cursor.after_run:
-                continue
-            ticks += count - (tick == latest)
-            latest = max(latest, tick)
-        if not ticks:
-            return None
-        self.last = latest
-        return DueTick(latest, ticks - 1, quotas)
-
-
-class DueTick(NamedTuple):
-    """The latest of the ticks that were due together."""
-
-    scheduled: float
-    """Seconds since the epoch."""
-    missed: int
-    """How many earlier ticks it stands for."""
-    quotas: set[Quota]
-    """What its run is counted against."""
+        tick, count = cursor.take(now)
+        if cursor.after_run:
+            self.park(cursor)
+            if self.run is not None:
+                return None
+        self.last = tick
+        return tick, count - 1, cursor.quotas

@@ -19,7 +19,7 @@ from fast_depends import Provider
 
 from aioclock.exceptions import TaskDeclarationError
 from aioclock.logger import logger
-from aioclock.provider import call_model, require_resolvable
+from aioclock.provider import call_model, require_resolvable, solve
 
 __all__ = ["Lifespan", "LifespanScope", "lifespan_opener", "require_lifespan"]
 
@@ -71,7 +71,7 @@ def lifespan_opener(
             if model is None:
                 context = await call(app)
             else:
-                context = await model.asolve(stack=stack, cache_dependencies={}, **{first: app})
+                context = await solve(model, stack, **{first: app})
             await _enter(context, stack)
             yield
 

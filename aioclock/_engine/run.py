@@ -7,14 +7,18 @@ from typing import Any
 
 from aioclock.clock import current_clock
 from aioclock.exceptions import TaskTimeoutError
+from aioclock.executors import cancel
 from aioclock.logger import logger
 from aioclock.runs import Outcome
 from aioclock.task import Task
 
-__all__ = ["CANCEL_GRACE_S", "LiveRun", "current_live_run", "run_by_hand"]
+__all__ = ["CANCEL_GRACE_S", "SUCCEEDED", "LiveRun", "current_live_run", "run_by_hand"]
 
 CANCEL_GRACE_S = 5.0
 """How long a cancelled run may take to end before it is reported as stuck."""
+
+# Looking up a member of an enum is slow before Python 3.12, and this is done for every run.
+SUCCEEDED, FAILED, CANCELLED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED
 
 current_live_run: ContextVar["LiveRun | None"] = ContextVar("current_live_run", default=None)
 
@@ -22,10 +26,18 @@ current_live_run: ContextVar["LiveRun | None"] = ContextVar("current_live_run", 
 class LiveRun:
     """One call of a task's function. Its outcome is decided once; for a stuck run that is before its end."""
 
-    __slots__ = (
-        "_call", "_cancelled", "_on_end", "_on_outcome", "_timer", "_waiter", "entry", "error", "handle", "key",
-        "missed", "outcome", "scheduled", "started", "timed_out", "timeout",
-    )  # fmt: skip
+    # Defaults of the class cost nothing per run, and there may be a million runs.
+    _timer: asyncio.TimerHandle | None = None
+    _waiter: asyncio.Future[object] | None = None
+    _cancelled = False
+    timed_out = False
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+    entry: Any = None
+    missed = 0
+    """How many earlier ticks the run stands for."""
+    started: float | None = None
+    """On the event loop's clock."""
 
     def __init__(
         self,
@@ -40,14 +52,6 @@ class LiveRun:
         self._call = call
         self._on_outcome = on_outcome
         self._on_end = on_end
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiter: asyncio.Future[object] | None = None
-        self._cancelled = self.timed_out = False
-        self.entry: Any = None
-        self.missed = 0
-        self.outcome: Outcome | None = None
-        self.error: BaseException | None = None
-        self.started: float | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop, scheduled: float) -> None:
         """Begin, on *loop*, the run of the tick *scheduled* (seconds since the epoch)."""
@@ -65,14 +69,14 @@ class LiveRun:
                 self._timer = loop.call_later(self.timeout, self._expire)
             result = await self._call()
         except asyncio.CancelledError:
-            self._decide(Outcome.CANCELLED, None, None)
+            self._decide(CANCELLED, None, None)
         except Exception as error:
-            self._decide(Outcome.FAILED, error, None)
+            self._decide(FAILED, error, None)
         except BaseException as error:  # SystemExit, KeyboardInterrupt: they end the process, but not unrecorded
-            self._decide(Outcome.FAILED, error, None)
+            self._decide(FAILED, error, None)
             raise
         else:
-            self._decide(Outcome.SUCCEEDED, None, result)
+            self._decide(SUCCEEDED, None, result)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -86,14 +90,16 @@ class LiveRun:
             error = TaskTimeoutError(task_name=self.key, timeout_s=self.timeout)
             error.__cause__ = cause
         self.outcome = outcome
-        self.error = error
+        if error is not None:
+            self.error = error
         if self._waiter is not None and not self._waiter.done():
             self._answer(self._waiter, result)
         self._on_outcome(self)
-        self.error = None  # its traceback holds on to everything that the run used
+        if error is not None:
+            self.error = None  # its traceback holds on to everything that the run used
 
     def _answer(self, waiter: "asyncio.Future[object]", result: object) -> None:
-        if self.outcome is Outcome.CANCELLED:
+        if self.outcome is CANCELLED:
             waiter.cancel()
         elif self.error is not None:
             waiter.set_exception(self.error)
@@ -110,7 +116,7 @@ class LiveRun:
         loop = self.handle.get_loop()
         self._timer = loop.call_later(CANCEL_GRACE_S, self._give_up)
         if self.started is not None:
-            self.handle.cancel()
+            cancel(self.handle)
 
     def _expire(self) -> None:
         self.timed_out = True
@@ -121,7 +127,7 @@ class LiveRun:
             "run is stuck: it ignores its cancellation and keeps its task from running again",
             extra={"task": self.key, "grace_s": CANCEL_GRACE_S},
         )
-        self._decide(Outcome.CANCELLED, None, None)
+        self._decide(CANCELLED, None, None)
 
     async def wait(self) -> object:
         """Return what the function returned, or raise what it raised; cancelling the wait cancels the run."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from traceback import format_exception
 
 from aioclock._engine.cursor import Moment
-from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
+from aioclock._engine.run import CANCEL_GRACE_S, SUCCEEDED, LiveRun
 from aioclock.logger import logger
 from aioclock.runs import Outcome, Run, RunError
 
@@ -58,9 +58,7 @@ class Runner:
     def skip(self, key: str, reason: str, *, scheduled: float, missed: int, now: Moment) -> None:
         """Record that a tick got no run."""
         late_s = max(0.0, now.epoch - scheduled)
-        logger.warning(
-            "run of %s skipped: %s", key, reason, extra={"task": key, "reason": reason, "late_s": late_s}
-        )
+        logger.warning("run of %s skipped: %s", key, reason, extra={"task": key, "reason": reason, "late_s": late_s})
         if self._observers:
             self._announce(
                 Run(
@@ -75,7 +73,7 @@ class Runner:
 
     def _decided(self, run: LiveRun) -> None:
         self.live.discard(run)
-        if run.outcome is not Outcome.SUCCEEDED:
+        if run.outcome is not SUCCEEDED:
             self._log(run)
         if self._observers:
             self._announce(self._record(run))
@@ -132,7 +130,9 @@ class Runner:
         """Cancel all runs and return when each has ended or was reported as stuck."""
         if not self.live:
             return
-        logger.warning("cancelling %d run(s)", len(self.live), extra={"tasks": sorted(run.key for run in self.live)[:20]})
+        logger.warning(
+            "cancelling %d run(s)", len(self.live), extra={"tasks": sorted(run.key for run in self.live)[:20]}
+        )
         for run in self.live:
             run.cancel()
         while self.live:
@@ -144,6 +144,4 @@ def _aware(epoch: float) -> datetime:
 
 
 def _as_text(error: BaseException) -> RunError:
-    return RunError(
-        type=type(error).__qualname__, message=str(error), traceback="".join(format_exception(error))
-    )
+    return RunError(type=type(error).__qualname__, message=str(error), traceback="".join(format_exception(error)))

@@ -1,8 +1,9 @@
 """One serving from beginning to end: lifespan in, start-up, schedules, runs, shut-down, lifespan out."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from anyio import CancelScope
 
@@ -88,8 +89,9 @@ class Serving:
 
     async def _until_stopped(self, work: "asyncio.Future[None]") -> None:
         stopped = asyncio.ensure_future(self._stop.wait())
+        waits: set[asyncio.Future[Any]] = {stopped, work}
         try:
-            await asyncio.wait({stopped, work}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
         finally:
@@ -148,5 +150,3 @@ async def _all_ended(runs: list[LiveRun]) -> None:
 
 def _ignore(run: LiveRun) -> None:
     """End a run that occupies no slot."""
-
-

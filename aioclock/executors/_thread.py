@@ -10,7 +10,7 @@ from asyncer import asyncify
 
 from aioclock.utils import is_async_callable
 
-__all__ = ["as_async"]
+__all__ = ["as_async", "cancel"]
 
 
 def as_async(func: Callable[..., Any], limiter: CapacityLimiter | None) -> Callable[..., Awaitable[Any]]:
@@ -22,46 +22,54 @@ def as_async(func: Callable[..., Any], limiter: CapacityLimiter | None) -> Calla
     if is_async_callable(func):
         return func
 
-    async def in_thread(*args: Any, **kwargs: Any) -> Any:
-        call = _ThreadCall(partial(func, *args, **kwargs) if args or kwargs else func)
-        return await call.outcome(limiter)
+    begin = asyncify(_begin, limiter=limiter)
 
-    # Not functools.wraps alone: a class or a partial lacks what it copies, but a signature there must be.
-    return wraps(func)(in_thread)
+    @wraps(func)
+    async def in_thread(*args: Any, **kwargs: Any) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        _calls[task] = call = _ThreadCall(partial(func, *args, **kwargs) if kwargs or args else func)
+        try:
+            return await begin(call)
+        finally:
+            del _calls[task]
+            if call.cancelled:
+                raise asyncio.CancelledError
+
+    return in_thread
 
 
 class _ThreadCall:
     """One call in a thread: either the thread takes it or its cancellation does, never both."""
 
-    __slots__ = ("_claim", "_func")
+    __slots__ = ("_claim", "cancelled", "func")
 
     def __init__(self, func: Callable[[], Any]) -> None:
-        self._func = func
+        self.func = func
         self._claim: dict[str, str] = {}
+        self.cancelled = False
 
-    def __call__(self) -> Any:
-        if self._claimed_by("thread"):
-            return self._func()
-        return None
-
-    def _claimed_by(self, claimant: str) -> bool:
+    def claimed_by(self, claimant: str) -> bool:
         # dict.setdefault is atomic, so this is a lock without a lock.
         return self._claim.setdefault("by", claimant) == claimant
 
-    async def outcome(self, limiter: CapacityLimiter | None) -> Any:
-        worker = asyncio.ensure_future(asyncify(self, limiter=limiter)())
-        try:
-            return await asyncio.shield(worker)
-        except asyncio.CancelledError:
-            if self._claimed_by("cancellation"):
-                worker.cancel()  # it still waited for its limiter or for a thread
-            # A thread can't be stopped. What it uses (its dependencies, its limiter, its task's slot) stays its own
-            # until it ends.
-            while not worker.done():
-                try:
-                    await asyncio.wait((worker,))
-                except asyncio.CancelledError:
-                    continue
-            if not worker.cancelled():
-                worker.exception()  # seen: nobody is left to whom it could be raised
-            raise
+
+def _begin(call: _ThreadCall) -> Any:
+    return call.func() if call.claimed_by("thread") else None
+
+
+_calls: "dict[asyncio.Task[Any], _ThreadCall]" = {}
+"""What each asyncio task waits for in a thread. An asyncio task waits for one thing at a time."""
+
+
+def cancel(task: "asyncio.Task[Any]") -> None:
+    """Cancel *task*; if it waits for a thread that has begun, as soon as that ends.
+
+    A thread can't be stopped, and what it uses (its dependencies, its limiter, its task's slot) stays its own until
+    it ends.
+    """
+    call = _calls.get(task)
+    if call is None or call.claimed_by("cancellation"):
+        task.cancel()
+    else:
+        call.cancelled = True

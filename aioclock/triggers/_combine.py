@@ -27,7 +27,9 @@ def _as_trigger(value: Any) -> BaseTrigger[Any]:
             # Pydantic forbids one ValidationError inside another; the text keeps field and value.
             raise ValueError(str(error)) from error
     if isinstance(trigger, OnStartUp | OnShutDown):
-        raise ValueError(f"{type(trigger).__name__} belongs to the life of the app and can't be one of several triggers")
+        raise ValueError(
+            f"{type(trigger).__name__} belongs to the life of the app and can't be one of several triggers"
+        )
     return trigger
 
 
@@ -91,9 +93,7 @@ class OrTrigger(LoopController[Literal[Triggers.OR]]):
         Args:
             now: Unused by triggers of the user's own; aware, the present when left out.
         """
-        waits = [
-            await (_ask(trigger, now)) for trigger in self.triggers if self.loops_left and trigger.should_trigger()
-        ]
+        waits = [await _ask(trigger, now) for trigger in self.triggers if self.loops_left and trigger.should_trigger()]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _drop_waits(self) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import MAXYEAR, date, datetime, time, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from croniter import croniter
 
@@ -196,7 +196,7 @@ def _hint(expression: str) -> str:
     return f"for the last such weekday of the month write 'L{backwards[1]}', not '{backwards[0].upper()}'"
 
 
-def _pattern(parsed: croniter) -> CronPattern:
+def _pattern(parsed: Any) -> CronPattern:
     text, values = parsed.expressions, parsed.expanded
     seconds = _values(values, _SECOND) if len(values) > _SECOND else (0,)
     return CronPattern(
@@ -207,12 +207,12 @@ def _pattern(parsed: croniter) -> CronPattern:
     )
 
 
-def _values(values: list[list[int | str]], field: int) -> tuple[int, ...]:
+def _values(values: list[list[Any]], field: int) -> tuple[int, ...]:
     # croniter leaves a "*" beside other values, as in "*,5"; it still means all of them.
     return _ALL[field] if "*" in values[field] else tuple(value for value in values[field] if isinstance(value, int))
 
 
-def _days(parsed: croniter) -> _Days:
+def _days(parsed: Any) -> _Days:
     text, values = parsed.expressions, parsed.expanded
     if parsed.nth_weekday_of_month or parsed.nearest_weekday:
         return _SpecialDays(croniter(f"0 0 {text[_MONTHDAY]} {text[_MONTH]} {text[_WEEKDAY]}", 0.0))

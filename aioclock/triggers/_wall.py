@@ -22,11 +22,10 @@ _LAST = datetime(9999, 12, 28, tzinfo=UTC) - _EPOCH
 
 
 class WallPattern(Protocol):
-    """What a clock on the wall shows when a task is due. Wall times are naive, whole seconds."""
+    """What the clock shows when a task is due, in naive whole seconds; a wildcard follows the clock as it jumps."""
 
     @property
-    def wildcard(self) -> bool:
-        """Whether the pattern follows the clock as it jumps, rather than naming fixed times."""
+    def wildcard(self) -> bool: ...
 
     def next_wall(self, at: datetime) -> datetime | None:
         """Return the first match at or after *at*, or None if there is none any more."""
