@@ -7,7 +7,7 @@ from itertools import count
 from math import isnan
 from types import EllipsisType
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakMethod, WeakSet
+from weakref import WeakSet
 
 from anyio import CapacityLimiter
 from fast_depends import Provider
@@ -76,7 +76,7 @@ class AioClock:
         self._handle_signals = handle_signals
         self._provider = DependencyProvider()
         self._root = Group(limiter=limiter)
-        self._root._includers.append(WeakMethod(self._bind))
+        self._root.report_to(self._bind)
         self._bound: dict[str, Task] = {}
         self._copies: dict[str, int] = {}
         """How often each key was asked for, where it was more than once."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from weakref import WeakMethod
 
 from anyio import CapacityLimiter
@@ -32,6 +32,9 @@ class Defaults:
         )
 
 
+Adopt: TypeAlias = Callable[[Task, Defaults], None]
+
+
 class Group:
     """A collection of tasks, to be included in an app, in several apps or in another group.
 
@@ -57,11 +60,13 @@ class Group:
 
     def __init__(self, *, limiter: CapacityLimiter | None = None, timeout: float | None = None) -> None:
         require_timeout(timeout, owner=type(self).__name__)
+        _require_limiter(limiter)
         self._defaults = Defaults(limiter=limiter, timeout=timeout)
         self._tasks: list[Task] = []
+        self._names: set[str] = set()
         self._groups: list[Group] = []
         # A group must not keep the apps alive in which it is included.
-        self._includers: list[WeakMethod[Callable[[Task, Defaults], None]]] = []
+        self._includers: list[WeakMethod[Adopt]] = []
 
     def task(
         self, *, trigger: BaseTrigger[Any], timeout: float | None = None, name: str | None = None
@@ -81,10 +86,12 @@ class Group:
 
         def decorate(func: Callable[P, R]) -> Callable[P, R]:
             task = Task(func=func, trigger=trigger, timeout=timeout, name=name)
-            if name is not None and any(other.name == name for other in self._tasks):
+            if name in self._names:
                 raise TaskDeclarationError(f"the name {name!r} is given to two tasks; names are unique")
             self._adopt(task, Defaults())
             self._tasks.append(task)
+            if name is not None:
+                self._names.add(name)
             return func
 
         return decorate
@@ -104,7 +111,11 @@ class Group:
         for task, defaults in group.declarations():
             self._adopt(task, defaults)
         self._groups.append(group)
-        group._includers.append(WeakMethod(self._adopt))
+        group.report_to(self._adopt)
+
+    def report_to(self, adopt: Adopt) -> None:
+        """Call the method *adopt* with each task added from now on and its defaults, as long as its object lives."""
+        self._includers.append(WeakMethod(adopt))
 
     def family(self) -> Iterator["Group"]:
         """Yield this group and all groups within it."""
@@ -126,3 +137,9 @@ class Group:
         for includer in self._includers:
             if (adopt := includer()) is not None:
                 adopt(task, merged)
+
+
+def _require_limiter(limiter: Any) -> None:
+    # By its shape: anyio has several limiter classes without a common public base.
+    if limiter is not None and not hasattr(limiter, "acquire_on_behalf_of"):
+        raise TaskDeclarationError(f"limiter must be an anyio.CapacityLimiter, got {limiter!r}")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple
 
 from aioclock.triggers import BaseTrigger, Every, OrTrigger
-from aioclock.triggers._base import is_pure_trigger
+from aioclock.triggers._base import is_pure_trigger, require_aware
 
 __all__ = ["Awaited", "Cursor", "Moment", "Quota", "cursors_of"]
 
@@ -112,7 +112,8 @@ class WallCursor(Cursor):
 
     def begin(self, anchor: Moment) -> None:
         self.anchor = datetime.fromtimestamp(anchor.epoch, UTC)
-        self._move_to(self.trigger.first_tick(self.anchor))
+        first = self.trigger.first_tick(self.anchor)
+        self._move_to(None if first is None else require_aware(first))
 
     def _move_to(self, tick: datetime | None) -> None:
         self.tick = tick
@@ -120,7 +121,7 @@ class WallCursor(Cursor):
 
     def _next_after(self, tick: datetime) -> datetime | None:
         following = self.trigger.next_after(tick, self.anchor)
-        if following is not None and following <= tick:
+        if following is not None and require_aware(following) <= tick:
             raise ValueError(f"next_after({tick.isoformat()}) must be strictly later, got {following.isoformat()}")
         return following
 

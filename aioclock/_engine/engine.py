@@ -9,7 +9,7 @@ from aioclock._engine.agenda import Agenda
 from aioclock._engine.cursor import Awaited, Cursor, Moment, Quota, cursors_of
 from aioclock._engine.entry import DueTick, Entry, longer_delay
 from aioclock._engine.follower import follow
-from aioclock._engine.run import SUCCEEDED, LiveRun
+from aioclock._engine.run import CANCEL_GRACE_S, SUCCEEDED, LiveRun
 from aioclock._engine.runner import Runner, RunObserver
 from aioclock.clock import Clock
 from aioclock.events import ClockStepped
@@ -86,7 +86,9 @@ class Engine:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=5)
+            _, pending = await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
+            for task in pending:
+                logger.error("%s ignores its cancellation and is left behind", task.get_name())
 
     def next_tick(self, key: str) -> datetime | None:
         """Return when the task *key* is due next (aware, UTC); None when that is unknown or never."""

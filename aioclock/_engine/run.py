@@ -111,6 +111,10 @@ class LiveRun:
         if self._cancelled:
             return
         self._cancelled = True
+        if self.handle.done():  # cancelled from outside before it began, so its body was never entered
+            self._decide(CANCELLED, None, None)
+            self._on_end(self)
+            return
         if self._timer is not None:
             self._timer.cancel()
         loop = self.handle.get_loop()

@@ -1,0 +1,1 @@
+"""Integrations, each with an extra of its own."""

@@ -1,0 +1,31 @@
+"""CPU of an import.
+
+usage: python imports.py {dependencies|aioclock|apscheduler}
+"""
+
+import importlib
+import json
+import sys
+import time
+
+MODULES = {
+    # asyncio as well: no asyncio library does without it, and several of the others load it late.
+    "dependencies": [
+        "asyncio",
+        "anyio.to_thread",
+        "asyncer",
+        "croniter",
+        "dateutil",
+        "fast_depends",
+        "pydantic",
+        "typing_extensions",
+    ],
+    "aioclock": ["aioclock"],
+    "apscheduler": ["apscheduler.schedulers.asyncio"],
+}
+
+if __name__ == "__main__":
+    start = time.process_time()
+    for module in MODULES[sys.argv[1]]:
+        importlib.import_module(module)
+    print(json.dumps({"import_ms": (time.process_time() - start) * 1e3}))
