@@ -88,7 +88,7 @@ class AioClock:
     # Declaring
 
     def task(
-        self, *, trigger: BaseTrigger[Any], timeout: float | None = None, name: str | None = None
+        self, *, trigger: BaseTrigger, timeout: float | None = None, name: str | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Return a decorator that adds a function to the app and gives it back unchanged; see `Group.task`."""
         return self._root.task(trigger=trigger, timeout=timeout, name=name)

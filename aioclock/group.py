@@ -69,7 +69,7 @@ class Group:
         self._includers: list[WeakMethod[Adopt]] = []
 
     def task(
-        self, *, trigger: BaseTrigger[Any], timeout: float | None = None, name: str | None = None
+        self, *, trigger: BaseTrigger, timeout: float | None = None, name: str | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Return a decorator that adds a function to the group and gives it back unchanged.
 

@@ -1,11 +1,11 @@
-"""The words that every layer shares: a tick, and the run that it became."""
+"""The word that every layer shares: a run, what a tick became."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from aioclock.utils import StrEnum
 
-__all__ = ["Outcome", "Run", "RunError", "Tick"]
+__all__ = ["Outcome", "Run", "RunError"]
 
 
 class Outcome(StrEnum):
@@ -16,17 +16,6 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """One instant at which a task is due."""
-
-    task_key: str
-    scheduled_at: datetime
-    """Aware, UTC."""
-    missed: int = 0
-    """How many earlier ticks passed unanswered and are answered by this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

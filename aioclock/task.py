@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from math import isfinite
@@ -33,8 +34,9 @@ def default_key(func: Callable[..., Any]) -> str:
     qualname = getattr(target, "__qualname__", None) or type(target).__qualname__
     module = getattr(target, "__module__", None) or type(target).__module__
     if module == "__main__":
-        file = getattr(inspect.getmodule(target), "__file__", None)
-        module = Path(file).stem if file else module
+        code = getattr(target, "__code__", None)
+        file = code.co_filename if code else getattr(sys.modules["__main__"], "__file__", None)
+        module = Path(file).stem if file and not file.startswith("<") else module
     return f"{module}:{qualname}"
 
 
@@ -56,7 +58,7 @@ class Task:
     """
 
     func: Callable[..., Any]
-    trigger: BaseTrigger[Any]
+    trigger: BaseTrigger
     timeout: float | None = None
     """Seconds after which a run is cancelled; None for no limit."""
     name: str | None = None

@@ -1,7 +1,6 @@
 """Small helpers that belong to no layer."""
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from inspect import iscoroutinefunction, unwrap
@@ -43,5 +42,7 @@ def callable_name(func: Callable[..., Any]) -> str:
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'a', 'b'?"` for an error message, or nothing when nothing is close."""
+    from difflib import get_close_matches  # only errors need it, and importing it takes longer than this module
+
     matches = get_close_matches(wrong, list(known), n=3, cutoff=0.6)
     return f"; did you mean {', '.join(map(repr, matches))}?" if matches else ""

@@ -39,7 +39,7 @@ class Cursor:
     """Whether the next tick follows the end of a run, by *pause_s*, instead of the tick before."""
     pause_s: float = 0.0
 
-    def __init__(self, trigger: BaseTrigger[Any], quotas: tuple[Quota, ...]) -> None:
+    def __init__(self, trigger: BaseTrigger, quotas: tuple[Quota, ...]) -> None:
         self.trigger = trigger
         self.quotas = quotas
         self.entry: Any = None
@@ -67,7 +67,7 @@ class AfterRunCursor(Cursor):
 
     after_run: ClassVar[bool] = True
 
-    def __init__(self, trigger: BaseTrigger[Any], quotas: tuple[Quota, ...], pause_s: float) -> None:
+    def __init__(self, trigger: BaseTrigger, quotas: tuple[Quota, ...], pause_s: float) -> None:
         super().__init__(trigger, quotas)
         self.pause_s = pause_s
 
@@ -141,11 +141,11 @@ class WallCursor(Cursor):
 class Awaited(NamedTuple):
     """A trigger that waits by itself, followed by a coroutine of its own."""
 
-    trigger: BaseTrigger[Any]
+    trigger: BaseTrigger
     quotas: tuple[Quota, ...]
 
 
-def cursors_of(trigger: BaseTrigger[Any], quotas: tuple[Quota, ...] = ()) -> Iterator[Cursor | Awaited]:
+def cursors_of(trigger: BaseTrigger, quotas: tuple[Quota, ...] = ()) -> Iterator[Cursor | Awaited]:
     """Yield a fresh cursor for every leaf of *trigger*."""
     if not is_pure_trigger(trigger):
         # What such a trigger counts must not be shared; what it waits for (a queue, say) must be: a shallow copy.

@@ -45,12 +45,15 @@ class Engine:
         anchor = self._agenda.now()
         self._agenda.add_all([cursor for task in tasks for cursor in self._enter(task, anchor)])
         self._driver = self._loop.create_task(self._agenda.drive(), name="aioclock agenda")
+        self._idle.clear()
         self._check_idle()
 
     def add(self, task: Task) -> None:
         """Start the schedule of one more task."""
+        self._idle.clear()
         for cursor in self._enter(task, self._agenda.now()):
             self._agenda.add(cursor)
+        self._check_idle()
 
     def _enter(self, task: Task, anchor: Moment) -> list[Cursor]:
         entry = self._entries[task.key] = Entry(task)
@@ -80,15 +83,21 @@ class Engine:
         if self._driver.done():
             self._driver.result()
 
-    async def stop_firing(self) -> None:
-        """End all schedules; runs go on."""
-        tasks = [task for task in (self._driver, *self._followers) if task is not None]
-        for task in tasks:
+    def halt(self) -> None:
+        """End all schedules at once; runs go on."""
+        for task in self._firing_tasks():
             task.cancel()
-        if tasks:
+
+    async def halted(self) -> None:
+        """Return when nothing of the schedules is left; a trigger that ignores its cancellation is left behind."""
+        self.halt()
+        if tasks := self._firing_tasks():
             _, pending = await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
             for task in pending:
                 logger.error("%s ignores its cancellation and is left behind", task.get_name())
+
+    def _firing_tasks(self) -> "list[asyncio.Task[None]]":
+        return [task for task in (self._driver, *self._followers) if task is not None]
 
     def next_tick(self, key: str) -> datetime | None:
         """Return when the task *key* is due next (aware, UTC); None when that is unknown or never."""

@@ -92,7 +92,7 @@ class Serving:
         waits: set[asyncio.Future[Any]] = {stopped, work}
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
+            if work.done() and not self._stop.is_set():
                 work.result()
         finally:
             stopped.cancel()
@@ -103,7 +103,7 @@ class Serving:
         self._firing = False
         runner = self.engine.runner
         try:
-            await self.engine.stop_firing()
+            await self.engine.halted()
             await runner.finish(patience_s=patience_s, hurry=self._hurry)
         finally:
             try:
@@ -133,12 +133,16 @@ class Serving:
             self._hurry.set()
         else:
             logger.info("asked to stop: runs may finish", extra={"patience_s": self._patience_s})
-            self._stop.set()
+            self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        self._stop.set()
+        self.engine.halt()
 
     async def stop(self, patience_s: float | None) -> None:
         """Ask for a stop and return when all is over; at once when called from inside, which would wait for itself."""
         self._patience_s = patience_s
-        self._stop.set()
+        self._ask_to_stop()
         if current_live_run.get() is None and asyncio.current_task() is not self._home:
             await self._done.wait()
 

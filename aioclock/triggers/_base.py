@@ -1,15 +1,17 @@
 """What every trigger is: a validated description of when, with one pure method."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, PrivateAttr
+from typing_extensions import TypeVar
 
 from aioclock.clock import current_clock
 
 __all__ = ["BaseTrigger", "LoopController", "is_awaitable_trigger", "require_aware"]
 
-TypeT = TypeVar("TypeT")
+# The default spares the built-in triggers a class each, which `import aioclock` would have to build.
+TypeT = TypeVar("TypeT", default=Any)
 
 MOST_STEPS = 1_000
 """How many missed ticks of a user's trigger are counted one by one before the latest is searched for."""
@@ -54,7 +56,7 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
     ```
     """
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     counts_elapsed_time: ClassVar[bool] = False
     """True for built-in triggers whose ticks follow the event loop's clock and not the wall clock."""
@@ -175,14 +177,14 @@ def _defining_class(kind: type, method: str) -> int:
     return next(place for place, base in enumerate(kind.__mro__) if method in base.__dict__)
 
 
-def is_pure_trigger(trigger: BaseTrigger[Any]) -> bool:
+def is_pure_trigger(trigger: BaseTrigger) -> bool:
     """Tell whether `next_after` describes *trigger*, as it does for all built-in ones."""
     kind = type(trigger)
     nearest = _defining_class(kind, "next_after")
     return kind.__mro__[nearest] is not BaseTrigger and nearest <= _defining_class(kind, "trigger_next")
 
 
-def is_awaitable_trigger(trigger: BaseTrigger[Any]) -> bool:
+def is_awaitable_trigger(trigger: BaseTrigger) -> bool:
     """Tell whether only the awaitable methods describe *trigger*: it sleeps, or waits for something, by itself."""
     return not is_pure_trigger(trigger) and type(trigger).trigger_next not in (
         BaseTrigger.trigger_next,

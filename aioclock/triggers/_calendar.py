@@ -1,7 +1,6 @@
 """Ticks at a wall-clock time of day, in a zone of its own."""
 
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,6 +10,7 @@ from aioclock.clock import current_clock
 from aioclock.custom_types import EveryT, HourT, MinuteT, SecondT, Triggers
 from aioclock.triggers._base import LoopController, require_aware
 from aioclock.triggers._wall import DailyPattern, WallPattern, latest_instant, next_instant
+from aioclock.utils import did_you_mean
 
 __all__ = ["At", "WallClockTrigger", "ZoneName"]
 
@@ -25,9 +25,8 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, LookupError) as error:  # missing, malformed ("../x"), or a directory ("Europe")
-        close = get_close_matches(name, available_timezones(), n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "use a name like 'Europe/Berlin' or 'UTC'"
-        raise ValueError(f"unknown time zone {name!r}; {hint}") from error
+        hint = did_you_mean(name, available_timezones()) or "; use a name like 'Europe/Berlin' or 'UTC'"
+        raise ValueError(f"unknown time zone {name!r}{hint}") from error
     return name
 
 
@@ -35,7 +34,7 @@ ZoneName = Annotated[str, BeforeValidator(_zone_key), AfterValidator(_known_zone
 """Name of an IANA time zone; a `ZoneInfo` is accepted and its key is kept."""
 
 
-class WallClockTrigger(LoopController[Any]):
+class WallClockTrigger(LoopController):
     """Shared by the triggers that are read in a zone: a pattern of wall times, answered as instants in UTC."""
 
     tz: ZoneName

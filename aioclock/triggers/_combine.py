@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PlainValidator, PrivateAttr, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import Field, PlainValidator, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError, WithJsonSchema
 
 from aioclock.custom_types import Triggers
 from aioclock.triggers._base import BaseTrigger, LoopController
@@ -17,7 +17,7 @@ from aioclock.triggers._lifecycle import Forever, Once, OnShutDown, OnStartUp
 __all__ = ["OrTrigger", "TriggerT"]
 
 
-def _as_trigger(value: Any) -> BaseTrigger[Any]:
+def _as_trigger(value: Any) -> BaseTrigger:
     if isinstance(value, BaseTrigger):
         trigger = value
     else:
@@ -34,12 +34,12 @@ def _as_trigger(value: Any) -> BaseTrigger[Any]:
 
 
 AnyTrigger: TypeAlias = Annotated[
-    BaseTrigger[Any], PlainValidator(_as_trigger), WithJsonSchema({"type": "object", "title": "Trigger"})
+    SerializeAsAny[BaseTrigger], PlainValidator(_as_trigger), WithJsonSchema({"type": "object", "title": "Trigger"})
 ]
 """A trigger, the user's own included, or a mapping that describes a built-in one."""
 
 
-class OrTrigger(LoopController[Literal[Triggers.OR]]):
+class OrTrigger(LoopController):
     """A tick whenever one of *triggers* has one; exhausted when all are. Each keeps its own grid and its own count.
 
     Ticks of several triggers at one instant are one tick.
@@ -93,7 +93,11 @@ class OrTrigger(LoopController[Literal[Triggers.OR]]):
         Args:
             now: Unused by triggers of the user's own; aware, the present when left out.
         """
-        waits = [await _ask(trigger, now) for trigger in self.triggers if self.loops_left and trigger.should_trigger()]
+        if not self.loops_left:
+            return None
+        if any(wait.done() for wait in self._waits.values()):
+            return 0.0
+        waits = [await _ask(trigger, now) for trigger in self.triggers if trigger.should_trigger()]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _drop_waits(self) -> None:
@@ -102,7 +106,7 @@ class OrTrigger(LoopController[Literal[Triggers.OR]]):
         self._waits.clear()
 
 
-async def _ask(trigger: BaseTrigger[Any], now: datetime | None) -> float | None:
+async def _ask(trigger: BaseTrigger, now: datetime | None) -> float | None:
     # Triggers written for AioClock 0.3 take no argument.
     if now is None:
         return await trigger.get_waiting_time_till_next_trigger()

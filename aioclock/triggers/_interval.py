@@ -13,7 +13,7 @@ __all__ = ["Every"]
 LONGEST_PERIOD = timedelta(days=36_525)
 
 
-class Every(LoopController[Literal[Triggers.EVERY]]):
+class Every(LoopController):
     """A tick every sum-of-units seconds, on a grid that begins when serving starts.
 
     A slow run never moves the grid. Ticks that pass while the event loop is blocked become one late run.

@@ -10,7 +10,7 @@ from aioclock.triggers._base import BaseTrigger
 __all__ = ["Forever", "OnShutDown", "OnStartUp", "Once"]
 
 
-class Once(BaseTrigger[Literal[Triggers.ONCE]]):
+class Once(BaseTrigger):
     """One tick, at once when serving starts."""
 
     counts_elapsed_time: ClassVar[bool] = True
@@ -24,7 +24,7 @@ class Once(BaseTrigger[Literal[Triggers.ONCE]]):
         return anchor
 
 
-class Forever(BaseTrigger[Literal[Triggers.FOREVER]]):
+class Forever(BaseTrigger):
     """A tick as soon as the previous run ended. A run that fails delays the next: 0.1 s, doubling to 30 s."""
 
     counts_elapsed_time: ClassVar[bool] = True
@@ -46,17 +46,17 @@ class Forever(BaseTrigger[Literal[Triggers.FOREVER]]):
         return now
 
 
-class _LifecycleTrigger(BaseTrigger[Any]):
+class _LifecycleTrigger(BaseTrigger):
     """A tick that the app gives by itself, at one point of its life."""
 
     counts_elapsed_time: ClassVar[bool] = True
 
-    def model_post_init(self, context: Any, /) -> None:
-        super().model_post_init(context)
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
         warnings.warn(
             f"{type(self).__name__} is deprecated; use AioClock(lifespan=...) instead",
             DeprecationWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:

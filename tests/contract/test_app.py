@@ -2,9 +2,11 @@
 
 import asyncio
 import inspect
+import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -166,13 +168,10 @@ async def test_serving_goes_from_lifespan_to_start_up_to_tasks_to_shut_down_to_l
         await asyncio.sleep(0.01)
         order.append(word)
 
-    def noting(word: str) -> Callable[[], Awaitable[None]]:
-        return lambda: note(word)
-
     # Declared in an order that only the triggers can put right.
-    app.task(trigger=OnShutDown(), name="shut-down")(noting("shut-down"))
-    app.task(trigger=Once(), name="task")(noting("task"))
-    app.task(trigger=OnStartUp(), name="start-up")(noting("start-up"))
+    app.task(trigger=OnShutDown(), name="shut-down")(partial(note, "shut-down"))
+    app.task(trigger=Once(), name="task")(partial(note, "task"))
+    app.task(trigger=OnStartUp(), name="start-up")(partial(note, "start-up"))
     await serve(app)
     assert order == ["in", "start-up", "task", "shut-down", "out"]
 
@@ -236,7 +235,7 @@ async def test_each_serving_starts_from_fresh_trigger_state() -> None:
     app, ran = AioClock(), []
     app.task(trigger=Once(), name="once")(lambda: ran.append("once"))
     app.task(trigger=Every(seconds=0, max_loop_count=2), name="every")(lambda: ran.append("every"))
-    either = OrTrigger(triggers=[Once(), Every(seconds=0.001, max_loop_count=1)])
+    either = OrTrigger(triggers=[Once(), Every(seconds=0.05, max_loop_count=1)])
     app.task(trigger=either, name="or")(lambda: ran.append("or"))
     app.task(trigger=OnStartUp(), name="in")(lambda: ran.append("in"))
     app.task(trigger=OnShutDown(), name="out")(lambda: ran.append("out"))
@@ -265,8 +264,20 @@ async def test_an_app_can_be_served_again_after_it_was_cancelled() -> None:
 
 async def test_an_app_can_be_served_by_one_event_loop_after_another() -> None:
     app, ran = AioClock(), []
-    app.task(trigger=Once(), name="async")(asyncio.sleep)
-    app.task(trigger=Once(), name="sync")(lambda: ran.append(1))
+    app.task(trigger=Once(), name="sync")(lambda: ran.append("sync"))
+    app.task(trigger=Every(seconds=0.01, max_loop_count=1), name="every")(lambda: ran.append("every"))
+    for count in (1, 2):
+        # Real loops, one after the other, in threads of their own: this test runs inside a loop already.
+        await asyncio.to_thread(lambda: asyncio.run(serve(app)))
+        assert sorted(ran) == ["every"] * count + ["sync"] * count
+
+
+async def test_a_start_up_task_does_not_end_the_serving() -> None:
+    app, ran = AioClock(), []
+    app.task(trigger=OnStartUp(), name="start")(lambda: ran.append("start"))
+    app.task(trigger=Every(seconds=0.01, max_loop_count=3), name="every")(lambda: ran.append("every"))
+    await serve(app)
+    assert ran == ["start", "every", "every", "every"]
 
 
 # The end
@@ -305,19 +316,18 @@ async def test_cancelling_cancels_the_runs_waits_for_them_then_shuts_down() -> N
 
 
 async def test_cancelling_while_nothing_runs_shuts_down_too() -> None:
-    app, order = AioClock(), []
-    up = asyncio.Event()
-    app.task(trigger=OnStartUp(), name="up")(lambda: app_is_up(up))
+    app, order, up = AioClock(), [], asyncio.Event()
+
+    @app.task(trigger=OnStartUp())
+    async def start() -> None:
+        up.set()
+
     app.task(trigger=Every(hours=1), name="work")(lambda: order.append("work"))
     app.task(trigger=OnShutDown(), name="down")(lambda: order.append("down"))
     serving = asyncio.create_task(app.serve())
     await asyncio.wait_for(up.wait(), 3)
     await cancel(serving)
     assert order == ["down"]
-
-
-async def app_is_up(up: asyncio.Event) -> None:
-    up.set()
 
 
 async def test_cancelling_during_start_up_shuts_down_too() -> None:
@@ -395,8 +405,6 @@ async def test_after_the_shut_down_timeout_a_stopped_app_cancels_its_runs() -> N
 
 
 async def test_serving_leaves_no_asyncio_task_and_no_signal_handler_behind() -> None:
-    import signal
-
     before = asyncio.all_tasks(), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     app = AioClock()
     app.task(trigger=Once(), name="once")(lambda: None)
