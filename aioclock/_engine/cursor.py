@@ -51,13 +51,16 @@ class Cursor:
         self.due = anchor.elapsed
 
     def take(self, now: Moment) -> tuple[float, int]:
-        """Return the latest tick that is due (epoch seconds) and how many it stands for, and move on.
+        """Return the latest tick that is due (epoch seconds) and how many it stands for (0: none), and move on.
 
         However many passed, this is arithmetic and takes no longer.
         """
         tick = now.epoch - (now.elapsed - self.due if self.due is not None else 0.0)
         self.due = None
         return tick, 1
+
+    def shift(self, step_s: float) -> None:
+        """Take note that the wall clock was stepped by *step_s* against elapsed time."""
 
 
 class AfterRunCursor(Cursor):
@@ -91,16 +94,18 @@ class IntervalCursor(Cursor):
         self.due = anchor.elapsed + self.number * self.period_s
 
     def take(self, now: Moment) -> tuple[float, int]:
-        number, period_s = self.number, self.period_s
+        number, period_s, ticks = self.number, self.period_s, 1
         anchor_elapsed, anchor_epoch = self.anchor
-        late_s = now.elapsed - anchor_elapsed - number * period_s
-        ticks = 1
+        late_s = now.elapsed - (anchor_elapsed + number * period_s)
         if late_s >= period_s:
             ticks += int(late_s // period_s)
             number += ticks - 1
-        self.number = number + 1
-        self.due = anchor_elapsed + (number + 1) * period_s
+        self.number = following = number + 1
+        self.due = anchor_elapsed + following * period_s
         return anchor_epoch + number * period_s, ticks
+
+    def shift(self, step_s: float) -> None:
+        self.anchor = Moment(self.anchor.elapsed, self.anchor.epoch + step_s)
 
 
 class WallCursor(Cursor):
@@ -111,6 +116,7 @@ class WallCursor(Cursor):
     elapsed: ClassVar[bool] = False
 
     def begin(self, anchor: Moment) -> None:
+        self.tick = None
         self.anchor = datetime.fromtimestamp(anchor.epoch, UTC)
         first = self.trigger.first_tick(self.anchor)
         self._move_to(None if first is None else require_aware(first))
@@ -127,7 +133,9 @@ class WallCursor(Cursor):
 
     def take(self, now: Moment) -> tuple[float, int]:
         tick, ticks = self.tick, 1
-        assert tick is not None
+        if tick is None:  # the trigger failed when it was asked for its first tick
+            self._move_to(self._next_after(datetime.fromtimestamp(now.epoch, UTC)))
+            return now.epoch, 0
         following = self._next_after(tick)
         if following is not None and following.timestamp() <= now.epoch:
             until = datetime.fromtimestamp(now.epoch, UTC)

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeAlias
 
 from aioclock._engine.agenda import Agenda
 from aioclock._engine.cursor import Awaited, Cursor, Moment, Quota, cursors_of
-from aioclock._engine.entry import DueTick, Entry, longer_delay
+from aioclock._engine.entry import Entry, longer_delay
 from aioclock._engine.follower import follow
-from aioclock._engine.run import CANCEL_GRACE_S, SUCCEEDED, LiveRun
+from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
 from aioclock._engine.runner import Runner, RunObserver
 from aioclock.clock import Clock
 from aioclock.events import ClockStepped
@@ -17,6 +18,9 @@ from aioclock.logger import logger
 from aioclock.task import Task
 
 __all__ = ["Engine"]
+
+DueTick: TypeAlias = tuple[float, int, tuple[Quota, ...]]
+"""A tick in seconds since the epoch, how many earlier ones it stands for, and what its run is counted against."""
 
 
 class Engine:
@@ -29,10 +33,10 @@ class Engine:
     def __init__(self, clock: Clock, observers: Iterable[RunObserver]) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._agenda = Agenda(loop, clock, fire=self._fire, on_step=self._clock_stepped)
-        self.runner = Runner(loop, self._agenda.now, observers, on_drained=self._check_idle)
+        self.runner = Runner(loop, self._agenda.now, observers, on_free=self._unpark, on_drained=self._check_idle)
         self._entries: dict[str, Entry] = {}
         self._open = 0  # cursors and followers that may still bring a tick
-        self._followers: set[asyncio.Task[None]] = set()
+        self._followers: dict[asyncio.Task[None], Awaited] = {}
         self._driver: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
 
@@ -43,7 +47,8 @@ class Engine:
     def begin(self, tasks: Iterable[Task]) -> None:
         """Start the schedules of *tasks*, all at this moment, so that their grids agree."""
         anchor = self._agenda.now()
-        self._agenda.add_all([cursor for task in tasks for cursor in self._enter(task, anchor)])
+        for task in tasks:
+            self._enter(task, anchor)
         self._driver = self._loop.create_task(self._agenda.drive(), name="aioclock agenda")
         self._idle.clear()
         self._check_idle()
@@ -51,11 +56,10 @@ class Engine:
     def add(self, task: Task) -> None:
         """Start the schedule of one more task."""
         self._idle.clear()
-        for cursor in self._enter(task, self._agenda.now()):
-            self._agenda.add(cursor)
+        self._enter(task, self._agenda.now())
         self._check_idle()
 
-    def _enter(self, task: Task, anchor: Moment) -> list[Cursor]:
+    def _enter(self, task: Task, anchor: Moment) -> None:
         entry = self._entries[task.key] = Entry(task)
         for source in cursors_of(task.trigger):
             self._open += 1
@@ -70,7 +74,7 @@ class Engine:
                 self._postpone(source, error, anchor)
             if source.due is None:
                 self._close(source)
-        return entry.cursors
+            self._agenda.add(source)
 
     async def until_exhausted(self) -> None:
         """Return when no trigger will bring another tick and no run is open; raise if the agenda itself fails."""
@@ -116,24 +120,32 @@ class Engine:
         entry: Entry = cursor.entry
         due = self._take(entry, cursor, now) if len(entry.cursors) == 1 else self._take_together(entry, cursor, now)
         if due is not None:
+            tick, missed, quotas = due
             if entry.run is None:
-                self._start(entry, *due)
+                self.runner.start(entry, tick, missed)
+                if quotas:
+                    self._count(entry, quotas)
             else:
-                self.runner.skip(entry.key, "overlap", scheduled=due[0], missed=due[1], now=now)
+                self.runner.skip(entry.key, "overlap", scheduled=tick, missed=missed, now=now)
         if not self._open:
             self._check_idle()
 
     def _take(self, entry: Entry, cursor: Cursor, now: Moment) -> DueTick | None:
         """Move *cursor* on and return what it had due, if that calls for a run."""
         try:
-            due = entry.take(cursor, now)
+            tick, count = cursor.take(now)
         except Exception as error:
             self._postpone(cursor, error, now)
             return None
-        if cursor.due is None and not cursor.after_run:
+        if entry.trigger_delay_s:
+            entry.trigger_delay_s = 0.0
+        if cursor.after_run:
+            entry.parked.append(cursor)
+            if entry.run is not None:
+                return None
+        elif cursor.due is None:
             self._close(cursor)
-        entry.trigger_delay_s = 0.0
-        return due
+        return (tick, count - 1, cursor.quotas) if count else None
 
     def _take_together(self, entry: Entry, first: Cursor, now: Moment) -> DueTick | None:
         """Move all cursors of an `OrTrigger` on that are due: one run answers what they stand for."""
@@ -162,18 +174,17 @@ class Engine:
             extra={"task": entry.key, "delay_s": delay_s},
         )  # fmt: skip
 
-    def _start(self, entry: Entry, scheduled: float, missed: int, quotas: Iterable[Quota]) -> LiveRun:
-        entry.run = run = self.runner.start(
-            entry.key, entry.call, entry.timeout, scheduled=scheduled, missed=missed, on_end=self._run_ended
-        )
-        run.entry = entry
+    def _count(self, entry: Entry, quotas: Iterable[Quota]) -> None:
+        """Count a run that started; a quota that is used up closes what it limits."""
         for quota in quotas:
             quota.left -= 1
             if not quota.left:
                 for cursor in entry.cursors:
                     if quota in cursor.quotas:
                         self._close(cursor)
-        return run
+                for follower, source in self._followers.items():
+                    if quota in source.quotas:
+                        follower.cancel()
 
     def _close(self, cursor: Cursor) -> None:
         cursor.due = None
@@ -181,19 +192,14 @@ class Engine:
             cursor.open = False
             self._open -= 1
 
-    # Runs
-
-    def _run_ended(self, run: LiveRun) -> None:
-        entry: Entry = run.entry
-        entry.run = None
-        entry.run_delay_s = 0.0 if run.outcome is SUCCEEDED else longer_delay(entry.run_delay_s)
-        if entry.parked:
-            parked, entry.parked = entry.parked, []
-            now = self._loop.time()
-            for cursor in parked:
-                if cursor.open:
-                    cursor.due = now + (cursor.pause_s or entry.run_delay_s)
-                    self._agenda.add(cursor)
+    def _unpark(self, entry: Entry) -> None:
+        """Set the ticks that follow the end of a run."""
+        parked, entry.parked = entry.parked, []
+        now = self._loop.time()
+        for cursor in parked:
+            if cursor.open:
+                cursor.due = now + (cursor.pause_s or entry.run_delay_s)
+                self._agenda.add(cursor)
 
     def _check_idle(self) -> None:
         if not self._open and not self.runner.live:
@@ -202,18 +208,27 @@ class Engine:
     # Triggers that wait by themselves
 
     def _follow(self, entry: Entry, source: Awaited) -> None:
-        start = partial(self._start, entry, missed=0, quotas=source.quotas)
+        start = partial(self._start_followed, entry, source.quotas)
         follower = self._loop.create_task(follow(source, entry, start, self.now), name=f"trigger of {entry.key}")
-        self._followers.add(follower)
+        self._followers[follower] = source
         follower.add_done_callback(self._follower_ended)
 
+    def _start_followed(self, entry: Entry, quotas: Iterable[Quota]) -> LiveRun:
+        run = self.runner.start(entry, self.now().epoch)
+        self._count(entry, quotas)
+        return run
+
     def _follower_ended(self, follower: "asyncio.Task[None]") -> None:
-        self._followers.discard(follower)
+        del self._followers[follower]
         self._open -= 1
         if not follower.cancelled() and (error := follower.exception()) is not None:
             logger.critical("%s ended by an error", follower.get_name(), exc_info=error)
         self._check_idle()
 
     def _clock_stepped(self, step_s: float) -> None:
+        # Elapsed-time grids go on as they were; what the wall clock calls their ticks has changed.
+        for entry in self._entries.values():
+            for cursor in entry.cursors:
+                cursor.shift(step_s)
         event = ClockStepped(at=datetime.fromtimestamp(self.now().epoch, UTC), step_s=step_s)
         logger.warning("the wall clock was stepped by %+.3f s", step_s, extra={"at": event.at, "step_s": step_s})

@@ -1,12 +1,10 @@
 """One task in one serving."""
 
-from typing import TypeAlias
-
-from aioclock._engine.cursor import Cursor, Moment, Quota
+from aioclock._engine.cursor import Cursor, Moment
 from aioclock._engine.run import LiveRun
 from aioclock.task import Task
 
-__all__ = ["DueTick", "Entry", "longer_delay"]
+__all__ = ["Entry", "longer_delay"]
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 30.0
@@ -15,10 +13,6 @@ LONGEST_DELAY_S = 30.0
 def longer_delay(delay_s: float) -> float:
     """Return how long to wait after one more failure in a row: 0.1 s at first, doubling to 30 s."""
     return min(max(delay_s * 2, FIRST_DELAY_S), LONGEST_DELAY_S)
-
-
-DueTick: TypeAlias = tuple[float, int, tuple[Quota, ...]]
-"""A tick in seconds since the epoch, how many earlier ones it stands for, and what its run is counted against."""
 
 
 class Entry:
@@ -53,16 +47,3 @@ class Entry:
         """Let *cursor* wait for the end of the run that is going or about to start."""
         cursor.due = None
         self.parked.append(cursor)
-
-    def take(self, cursor: Cursor, now: Moment) -> DueTick | None:
-        """Move *cursor* on and return the tick that it had due.
-
-        None if it follows runs and was due while there is a run to follow.
-        """
-        tick, count = cursor.take(now)
-        if cursor.after_run:
-            self.park(cursor)
-            if self.run is not None:
-                return None
-        self.last = tick
-        return tick, count - 1, cursor.quotas

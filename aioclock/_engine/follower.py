@@ -12,7 +12,7 @@ from aioclock.runs import Outcome
 __all__ = ["follow"]
 
 
-async def follow(source: Awaited, entry: Entry, start: Callable[..., LiveRun], now: Callable[[], Moment]) -> None:
+async def follow(source: Awaited, entry: Entry, start: Callable[[], LiveRun], now: Callable[[], Moment]) -> None:
     """Start a run for every event of the trigger, one after the other, until it is exhausted.
 
     An event that comes while another child of an `OrTrigger` has a run going waits for the end of that run: what a
@@ -38,7 +38,7 @@ async def follow(source: Awaited, entry: Entry, start: Callable[..., LiveRun], n
             await asyncio.wait((entry.run.handle,))
         if any(quota.left <= 0 for quota in source.quotas):
             return
-        run = start(scheduled=now().epoch)
+        run = start()
         await asyncio.wait((run.handle,))
         if run.outcome is not Outcome.SUCCEEDED and now().elapsed - asked_at < FIRST_DELAY_S:
             # Neither the trigger nor the run takes any time: without a pause they would spin the event loop.

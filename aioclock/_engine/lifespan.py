@@ -14,7 +14,6 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from anyio import CancelScope
 from fast_depends import Provider
 
 from aioclock.exceptions import TaskDeclarationError
@@ -90,7 +89,7 @@ async def _enter(context: Any, stack: AsyncExitStack) -> None:
 
 
 class LifespanScope:
-    """Enters a lifespan and leaves it cleanly: being stopped or cancelled is a normal end, errors are thrown into it.
+    """Enters a lifespan and leaves it cleanly: being stopped is a normal end, errors of the app are thrown into it.
 
     Args:
         patience_s: How long leaving may take before it is reported and given up; None: for ever.
@@ -106,16 +105,12 @@ class LifespanScope:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        failed = isinstance(error, Exception)
         limit = asyncio.timeout(self._patience_s)
         try:
-            with CancelScope(shield=True):
-                async with limit:
-                    if failed:
-                        return await self._lifespan.__aexit__(kind, error, traceback)
-                    await self._lifespan.__aexit__(None, None, None)
+            async with limit:
+                return await self._lifespan.__aexit__(kind, error, traceback)
         except TimeoutError:
             if not limit.expired():
                 raise
             logger.error("the lifespan did not end within %g s and was cancelled", self._patience_s)
-        return None
+            return None

@@ -1,12 +1,13 @@
 """All runs of one serving: started here, recorded here, ended here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from traceback import format_exception
 
 from aioclock._engine.cursor import Moment
-from aioclock._engine.run import CANCEL_GRACE_S, SUCCEEDED, LiveRun
+from aioclock._engine.entry import Entry, longer_delay
+from aioclock._engine.run import SUCCEEDED, LiveRun
 from aioclock.logger import logger
 from aioclock.runs import Outcome, Run, RunError
 
@@ -21,6 +22,7 @@ class Runner:
     Args:
         now: Tells the present.
         observers: Called with the record of every run and of every skipped tick; they must not raise.
+        on_free: Called when a run ends for which cursors of its entry have waited.
         on_drained: Called when the last open run has its outcome.
     """
 
@@ -29,30 +31,24 @@ class Runner:
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], Moment],
         observers: Iterable[RunObserver],
+        *,
+        on_free: Callable[[Entry], None],
         on_drained: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._now = now
         self._observers = observers
+        self._on_free = on_free
         self._on_drained = on_drained
         self.live: set[LiveRun] = set()
         """Runs whose outcome is open."""
+        self._all_decided: asyncio.Future[None] | None = None
 
-    def start(
-        self,
-        key: str,
-        call: Callable[[], Awaitable[object]],
-        timeout: float | None,
-        *,
-        scheduled: float,
-        missed: int = 0,
-        on_end: Callable[[LiveRun], None],
-    ) -> LiveRun:
-        """Start a run of the tick *scheduled* (seconds since the epoch)."""
-        run = LiveRun(key, call, timeout, self._decided, on_end)
-        run.missed = missed
+    def start(self, entry: Entry, scheduled: float, missed: int = 0) -> LiveRun:
+        """Start a run of *entry* for the tick *scheduled* (seconds since the epoch); it occupies the entry."""
+        entry.run = run = LiveRun(entry, self, scheduled, missed)
         self.live.add(run)
-        run.start(self._loop, scheduled)
+        run.start(self._loop)
         return run
 
     def skip(self, key: str, reason: str, *, scheduled: float, missed: int, now: Moment) -> None:
@@ -71,23 +67,35 @@ class Runner:
                 )
             )
 
-    def _decided(self, run: LiveRun) -> None:
+    def decided(self, run: LiveRun) -> None:
+        """Record the outcome of *run*."""
         self.live.discard(run)
         if run.outcome is not SUCCEEDED:
             self._log(run)
         if self._observers:
             self._announce(self._record(run))
         if not self.live:
-            self._on_drained()
+            self._drained()
+
+    def ended(self, run: LiveRun) -> None:
+        """Free the entry that *run* occupied."""
+        entry: Entry = run.slot
+        entry.run = None
+        if run.outcome is not SUCCEEDED:
+            entry.run_delay_s = longer_delay(entry.run_delay_s)
+        elif entry.run_delay_s:
+            entry.run_delay_s = 0.0
+        if entry.parked:
+            self._on_free(entry)
 
     def _log(self, run: LiveRun) -> None:
-        facts = {"task": run.key, "outcome": run.outcome}
+        facts = {"task": run.slot.key, "outcome": run.outcome}
         if run.outcome is Outcome.TIMED_OUT:
             logger.error("%s", run.error, extra=facts)
         elif run.outcome is Outcome.FAILED:
-            logger.error("run of %s failed", run.key, exc_info=run.error, extra=facts)
+            logger.error("run of %s failed", run.slot.key, exc_info=run.error, extra=facts)
         else:
-            logger.info("run of %s cancelled", run.key, extra=facts)
+            logger.info("run of %s cancelled", run.slot.key, extra=facts)
 
     def _announce(self, run: Run) -> None:
         for observe in self._observers:
@@ -98,7 +106,7 @@ class Runner:
         started = now.epoch if run.started is None else now.epoch - (now.elapsed - run.started)
         assert run.outcome is not None
         return Run(
-            task_key=run.key,
+            task_key=run.slot.key,
             scheduled_at=_aware(run.scheduled),
             started_at=_aware(started),
             finished_at=_aware(now.epoch),
@@ -113,30 +121,28 @@ class Runner:
 
         Runs that ignore their cancellation are reported and left behind, so this always returns.
         """
-        hurried = self._loop.create_task(hurry.wait())
-        deadline = None if patience_s is None else self._loop.time() + patience_s
-        try:
-            while self.live and not hurry.is_set():
-                remaining = None if deadline is None else deadline - self._loop.time()
-                if remaining is not None and remaining <= 0:
-                    break
-                handles = {run.handle for run in self.live}
-                await asyncio.wait({hurried, *handles}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            hurried.cancel()
-        await self.cancel_all()
-
-    async def cancel_all(self) -> None:
-        """Cancel all runs and return when each has ended or was reported as stuck."""
         if not self.live:
             return
-        logger.warning(
-            "cancelling %d run(s)", len(self.live), extra={"tasks": sorted(run.key for run in self.live)[:20]}
-        )
-        for run in self.live:
+        self._all_decided = all_decided = self._loop.create_future()
+        hurried = self._loop.create_task(hurry.wait())
+        try:
+            await asyncio.wait((all_decided, hurried), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            if self.live:
+                self._cancel_all()
+                await all_decided
+        finally:
+            hurried.cancel()
+
+    def _cancel_all(self) -> None:
+        keys = sorted(run.slot.key for run in self.live)
+        logger.warning("%d run(s) are cancelled: %s", len(keys), ", ".join(keys[:10]), extra={"tasks": keys})
+        for run in list(self.live):
             run.cancel()
-        while self.live:
-            await asyncio.wait({run.handle for run in self.live}, timeout=CANCEL_GRACE_S / 10)
+
+    def _drained(self) -> None:
+        if self._all_decided is not None and not self._all_decided.done():
+            self._all_decided.set_result(None)
+        self._on_drained()
 
 
 def _aware(epoch: float) -> datetime:

@@ -1,23 +1,24 @@
 """One serving from beginning to end: lifespan in, start-up, schedules, runs, shut-down, lifespan out."""
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from anyio import CancelScope
 
 from aioclock._engine.engine import Engine
+from aioclock._engine.entry import Entry
 from aioclock._engine.lifespan import LifespanScope
 from aioclock._engine.run import LiveRun, current_live_run
 from aioclock._engine.runner import RunObserver
-from aioclock._engine.signals import stop_on_sigterm
+from aioclock._engine.signals import hold_back_sigterm, stop_on_sigterm
 from aioclock.clock import current_clock
 from aioclock.custom_types import Triggers
 from aioclock.logger import logger
 from aioclock.task import Task
 
-__all__ = ["Serving"]
+__all__ = ["Serving", "run_by_hand"]
 
 HOOK_PATIENCE_S = 30.0
 """How long the shut-down tasks, and then the end of the lifespan, may take at least."""
@@ -53,71 +54,74 @@ class Serving:
         self._handle_signals = handle_signals
         self.engine = Engine(current_clock(), observers)
         self._firing = False
+        self._entering = False
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._done = asyncio.Event()
-        self._home = asyncio.current_task()
+        self._home: ServingTask | None = None
 
     async def run(self) -> None:
-        """Serve until every trigger is exhausted or a stop is asked for."""
-        try:
-            with stop_on_sigterm(self._on_signal, wanted=self._handle_signals):
-                async with LifespanScope(self._lifespan, patience_s=self._hook_patience_s):
-                    await self._run_inside_lifespan()
-        finally:
-            self._done.set()
+        """Serve until every trigger is exhausted or a stop is asked for.
 
-    async def _run_inside_lifespan(self) -> None:
-        patience_s: float | None = 0.0
-        try:
-            await self._start_up()
-            await self._fire_until_stopped()
-            patience_s = self._patience_s
-        finally:
-            with CancelScope(shield=True):
-                await self._shut_down(patience_s)
+        Being cancelled is a request too: runs are cancelled, but the rest of the shut-down takes its course.
+        """
+        self._home = home = ServingTask(self._serve(), on_cancel=self.abort)
+        with stop_on_sigterm(self._on_signal, wanted=self._handle_signals):
+            try:
+                await asyncio.wait((home,))
+            except asyncio.CancelledError:
+                self.abort()
+                with CancelScope(shield=True), hold_back_sigterm():
+                    await _end_of(home)
+                if not home.cancelled() and (error := home.exception()) is not None:
+                    raise error from None
+                raise
+        home.result()
+
+    async def _serve(self) -> None:
+        scope = LifespanScope(self._lifespan, patience_s=self._hook_patience_s)
+        self._entering = True
+        async with scope:
+            self._entering = False
+            try:
+                await self._start_up()
+                await self._fire_until_stopped()
+            except Exception:
+                self._hurry.set()
+                raise
+            finally:
+                await self._shut_down()
 
     async def _start_up(self) -> None:
         runs = self._run_now(self._start_up_tasks)
-        await self._until_stopped(asyncio.ensure_future(_all_ended(runs)))
+        if runs:
+            await self._until_stopped(asyncio.wait({run.handle for run in runs}))
 
     async def _fire_until_stopped(self) -> None:
         if not self._stop.is_set():
             self._firing = True
             self.engine.begin(self._scheduled_tasks)
-            await self._until_stopped(asyncio.ensure_future(self.engine.until_exhausted()))
+            await self._until_stopped(self.engine.until_exhausted())
 
-    async def _until_stopped(self, work: "asyncio.Future[None]") -> None:
-        stopped = asyncio.ensure_future(self._stop.wait())
-        waits: set[asyncio.Future[Any]] = {stopped, work}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if work.done() and not self._stop.is_set():
-                work.result()
-        finally:
-            stopped.cancel()
-            work.cancel()
+    async def _until_stopped(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        work, stopped = asyncio.ensure_future(coroutine), asyncio.ensure_future(self._stop.wait())
+        waits: set[asyncio.Future[Any]] = {work, stopped}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if work.done() and not self._stop.is_set():
+            work.result()
+        stopped.cancel()
+        work.cancel()
 
-    async def _shut_down(self, patience_s: float | None) -> None:
-        """Every step is taken even if an earlier one is interrupted by a further cancellation."""
+    async def _shut_down(self) -> None:
         self._firing = False
         runner = self.engine.runner
-        try:
-            await self.engine.halted()
-            await runner.finish(patience_s=patience_s, hurry=self._hurry)
-        finally:
-            try:
-                await runner.cancel_all()
-            finally:
-                self._run_now(self._shut_down_tasks)
-                await runner.finish(patience_s=self._hook_patience_s, hurry=asyncio.Event())
+        await self.engine.halted()
+        await runner.finish(patience_s=self._patience_s, hurry=self._hurry)
+        self._run_now(self._shut_down_tasks)
+        await runner.finish(patience_s=self._hook_patience_s, hurry=asyncio.Event())
 
     def _run_now(self, tasks: Iterable[Task]) -> list[LiveRun]:
         now = self.engine.now().epoch
-        return [
-            self.engine.runner.start(task.key, task.prepare(), task.timeout, scheduled=now, on_end=_ignore)
-            for task in tasks
-        ]
+        return [self.engine.runner.start(Entry(task), now) for task in tasks]
 
     def add(self, task: Task) -> None:
         """Serve one more task from now on."""
@@ -139,18 +143,61 @@ class Serving:
         self._stop.set()
         self.engine.halt()
 
+    def abort(self) -> None:
+        """Ask for a stop that waits for no run."""
+        self._hurry.set()
+        self._ask_to_stop()
+        if self._entering and self._home is not None:
+            self._home.cancel_for_real()  # nothing has begun, so there is nothing to shut down
+
     async def stop(self, patience_s: float | None) -> None:
         """Ask for a stop and return when all is over; at once when called from inside, which would wait for itself."""
         self._patience_s = patience_s
+        if patience_s == 0:
+            self._hurry.set()
         self._ask_to_stop()
-        if current_live_run.get() is None and asyncio.current_task() is not self._home:
-            await self._done.wait()
+        home = self._home
+        if home is not None and current_live_run.get() is None and asyncio.current_task() is not home:
+            await asyncio.wait((home,))
 
 
-async def _all_ended(runs: list[LiveRun]) -> None:
-    if runs:
-        await asyncio.wait({run.handle for run in runs})
+class ServingTask(asyncio.Task[None]):
+    """Takes a cancellation as a request to stop.
+
+    A lifespan must be entered and left by one asyncio task, and what it does at its end must not be torn apart by
+    whoever cancels a second time, as `asyncio.run` does to every task that is left.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], *, on_cancel: Callable[[], None]) -> None:
+        self._on_cancel = on_cancel
+        super().__init__(coroutine, loop=asyncio.get_running_loop(), name="aioclock serving")
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        self._on_cancel()
+        return False
+
+    def cancel_for_real(self) -> None:
+        super().cancel()
 
 
-def _ignore(run: LiveRun) -> None:
-    """End a run that occupies no slot."""
+async def _end_of(task: "asyncio.Task[None]") -> None:
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait((task,))
+
+
+async def run_by_hand(task: Task) -> object:
+    """Run *task* now, beside its schedule and within its timeout, and return its result or raise its error."""
+    run = LiveRun(Entry(task), _Nobody(), current_clock().now().timestamp(), 0)
+    run.start(asyncio.get_running_loop())
+    return await run.wait()
+
+
+class _Nobody:
+    """Keeps no account of a run: its caller gets the outcome."""
+
+    def decided(self, run: LiveRun) -> None:
+        pass
+
+    def ended(self, run: LiveRun) -> None:
+        pass

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from aioclock.clock import SystemClock, current_clock
 from aioclock.exceptions import ServingError
 
-__all__ = ["stop_on_sigterm"]
+__all__ = ["hold_back_sigterm", "stop_on_sigterm"]
 
 
 @contextmanager
@@ -41,3 +41,22 @@ def stop_on_sigterm(callback: Callable[[], None], *, wanted: bool | None) -> Ite
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def hold_back_sigterm() -> Iterator[None]:
+    """Let a SIGTERM wait for the end of the block, if somebody else handles SIGTERM.
+
+    A web server that has shut down sends itself the SIGTERM once more to die of it. It knows nothing of a serving
+    that was cancelled a moment before and is still on its way out.
+    """
+    handled = signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not (handled and in_main_thread and hasattr(signal, "pthread_sigmask")):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

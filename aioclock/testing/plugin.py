@@ -4,6 +4,7 @@ pytest loads it in every run where aioclock is installed, so it imports nothing 
 """
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Callable, Generator
 from datetime import datetime
@@ -115,28 +116,44 @@ def _on_loop_of(item: pytest.Item, init: Callable[..., None]) -> Callable[..., N
     return init_virtual
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
     """Run an async test on virtual time where pytest-asyncio does not."""
     if not _is_wanted(pyfuncitem) or _belongs_to_pytest_asyncio(pyfuncitem):
-        return None
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    with asyncio.Runner(loop_factory=lambda: _make_loop(pyfuncitem)) as runner:
-        runner.run(pyfuncitem.obj(**arguments))
-    return True
+        yield
+        return
+    # To every other plugin it is a plain test, so none of them, such as anyio's, takes it to a loop of its own.
+    target, name = _holder_of(pyfuncitem)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(target, name, _as_plain(getattr(target, name), pyfuncitem))
+        yield
+
+
+def _as_plain(test: Callable[..., Any], item: pytest.Item) -> Callable[..., None]:
+    @functools.wraps(test)
+    def plain(*args: Any, **kwargs: Any) -> None:
+        with asyncio.Runner(loop_factory=lambda: _make_loop(item)) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return plain
+
+
+def _holder_of(item: Any) -> tuple[Any, str]:
+    """Return where the coroutine function is kept: in the item, or in hypothesis, which calls it many times."""
+    hypothesis = getattr(item.obj, "hypothesis", None)
+    return (item, "obj") if hypothesis is None else (hypothesis, "inner_test")
 
 
 def _make_loop(item: pytest.Item) -> "VirtualEventLoop":
     from aioclock.testing._clock import DEFAULT_START, as_moment
     from aioclock.testing._loop import VirtualEventLoop
 
+    def start_of(start: Any = DEFAULT_START) -> Any:
+        return start
+
     marker = item.get_closest_marker(NAME)
-    start = DEFAULT_START if marker is None else _start_of(*marker.args, **marker.kwargs)
+    start = start_of() if marker is None else start_of(*marker.args, **marker.kwargs)
     return VirtualEventLoop(as_moment(start, name=f"start of {NAME}"))
-
-
-def _start_of(start: Any) -> Any:
-    return start
 
 
 def _is_wanted(item: Any) -> bool:
@@ -147,8 +164,7 @@ def _is_wanted(item: Any) -> bool:
 
 
 def _is_async(func: Any) -> bool:
-    test = getattr(getattr(func, "hypothesis", None), "inner_test", func)
-    return inspect.iscoroutinefunction(test)
+    return inspect.iscoroutinefunction(getattr(getattr(func, "hypothesis", None), "inner_test", func))
 
 
 def _belongs_to_pytest_asyncio(item: Any) -> bool:

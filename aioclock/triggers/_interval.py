@@ -23,18 +23,15 @@ class Every(LoopController):
 
     assert Every(minutes=1, seconds=30).total_seconds == 90
     ```
-
-    Args:
-        first_run_strategy: `"wait"`: the first tick is one period after the start; `"immediate"`: it is the start.
-        mode: `"fixed_rate"`: ticks at `start + n * period`; `"fixed_delay"`: one period after each run's end.
-        max_loop_count: How many runs there will be at most.
     """
 
     counts_elapsed_time: ClassVar[bool] = True
 
     type_: Literal[Triggers.EVERY] = Triggers.EVERY
     first_run_strategy: Literal["immediate", "wait"] = "wait"
+    """`"wait"`: the first tick is one period after the start; `"immediate"`: it is the start."""
     mode: Literal["fixed_rate", "fixed_delay"] = "fixed_rate"
+    """`"fixed_rate"`: ticks at `start + n * period`; `"fixed_delay"`: one period after the end of each run."""
     seconds: PositiveNumber | None = None
     minutes: PositiveNumber | None = None
     hours: PositiveNumber | None = None

@@ -136,23 +136,24 @@ def test_no_hour_is_outside_the_day(hour: int) -> None:
         At(tz="UTC", hour=hour)
 
 
+def refused_by(build: Callable[[], Any]) -> tuple[object, object] | None:
+    try:
+        build()
+    except ValidationError as refusal:
+        [error] = refusal.errors()
+        return error["loc"][0], error["input"]
+    return None
+
+
 @given(st.text(max_size=12))
 def test_text_is_either_a_cron_expression_or_refused_with_the_text_shown(text: str) -> None:
     # Nothing but a ValidationError may come out, however odd the text.
-    try:
-        Cron(cron=text, tz="UTC")
-    except ValidationError as refusal:
-        assert refusal.errors()[0]["loc"] == ("cron",)
-        assert refusal.errors()[0]["input"] == text
+    assert refused_by(lambda: Cron(cron=text, tz="UTC")) in (None, ("cron", text))
 
 
 @given(st.text(max_size=12))
 def test_text_is_either_a_zone_or_refused_with_the_text_shown(text: str) -> None:
-    try:
-        At(tz=text)
-    except ValidationError as refusal:
-        assert refusal.errors()[0]["loc"] == ("tz",)
-        assert refusal.errors()[0]["input"] == text
+    assert refused_by(lambda: At(tz=text)) in (None, ("tz", text))
 
 
 def test_a_trigger_inside_another_is_refused_with_its_place() -> None:

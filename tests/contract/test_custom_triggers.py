@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
@@ -200,7 +201,7 @@ def test_a_queue_inside_or_loses_no_message_when_another_trigger_wins() -> None:
         sim.advance(seconds=10)
         sim.run(put(queue))
         sim.advance(seconds=5)
-    assert work.starts == [10, 10] or len(work.starts) == 2
+    assert work.starts == [10, 10]
 
 
 def test_one_trigger_object_given_to_two_tasks_counts_for_each_alone() -> None:
@@ -239,7 +240,7 @@ def test_a_waiting_trigger_is_cancelled_when_the_app_stops() -> None:
 def test_a_trigger_that_raises_is_asked_again_after_a_tenth_of_a_second_doubling_to_half_a_minute() -> None:
     trigger = Failing(seconds=1, failures=1_000, calls=[])
     calls_of(trigger, seconds=200)
-    gaps = [round(later - sooner, 3) for sooner, later in zip(trigger.calls, trigger.calls[1:], strict=False)]
+    gaps = [round(later - sooner, 3) for sooner, later in pairwise(trigger.calls)]
     assert gaps[:12] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30, 30]
 
 
@@ -272,12 +273,11 @@ async def test_a_trigger_that_returns_without_waiting_leaves_room_for_others() -
     app.task(trigger=Eager(seconds=0), name="eager")(eager)
     app.task(trigger=Every(seconds=0.01, max_loop_count=3), name="other")(other)
     serving = asyncio.create_task(app.serve())
-    async with asyncio.timeout(5):
-        while len(other.starts) < 3:
-            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
     serving.cancel()
     await asyncio.wait({serving}, timeout=5)
     assert serving.cancelled()
+    assert len(other.starts) == 3
     assert len(eager.starts) > 3
 
 

@@ -126,8 +126,10 @@ async def test_a_generator_is_closed_after_the_run_however_it_ended(kind: str, f
             await asyncio.sleep(0)
             order.append("closed")
 
+    dependency = resource if kind == "sync" else async_resource
+
     @app.task(trigger=Every(seconds=0, max_loop_count=2))
-    async def work(value: str = Depends(resource if kind == "sync" else async_resource)) -> None:
+    async def work(value: Annotated[str, Depends(dependency)]) -> None:
         order.append("run")
         if fails:
             raise RuntimeError("failed on purpose")
@@ -218,7 +220,7 @@ async def test_a_dependency_keeps_the_object_that_was_returned() -> None:
     session, got, app = Session(), [], AioClock()
 
     @app.task(trigger=Once())
-    async def work(value: Session = Depends(lambda: session)) -> None:
+    async def work(value: Annotated[Session, Depends(lambda: session)]) -> None:
         got.append(value)
 
     await serve(app)

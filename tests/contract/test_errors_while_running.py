@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -31,14 +32,12 @@ class Flaky:
 
     @property
     def gaps(self) -> list[float]:
-        return [round(later - sooner, 3) for sooner, later in zip(self.starts, self.starts[1:], strict=False)]
+        return [round(later - sooner, 3) for sooner, later in pairwise(self.starts)]
 
 
-class Unprintable(Exception):  # noqa: N818 # it is named after what it does
+class Unprintable(Exception):
     def __str__(self) -> str:
         raise ValueError("no text")
-
-    __repr__ = __str__
 
 
 def test_a_failure_is_logged_with_its_traceback_and_the_name_of_the_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -220,7 +219,7 @@ def test_a_success_resets_the_back_off_of_a_failing_forever() -> None:
 
     with simulate(app, start=START) as sim:
         sim.advance(seconds=3.5)
-    gaps = [round(later - sooner, 3) for sooner, later in zip(starts, starts[1:], strict=False)]
+    gaps = [round(later - sooner, 3) for sooner, later in pairwise(starts)]
     assert gaps[:8] == [0.1, 0.2, 0.4, 1, 0.1, 0.2, 1, 0.1]
 
 

@@ -53,7 +53,7 @@ def test_every_name_is_importable_from_its_path(path: str, name: str) -> None:
 def test_a_name_is_one_object_wherever_it_is_imported_from() -> None:
     assert importlib.import_module("aioclock.app").AioClock is aioclock.AioClock
     assert importlib.import_module("aioclock.group").Group is aioclock.Group
-    for name in "At Cron Every Forever Once OnStartUp OnShutDown OrTrigger".split():
+    for name in ("At", "Cron", "Every", "Forever", "Once", "OnStartUp", "OnShutDown", "OrTrigger"):
         assert getattr(triggers, name) is getattr(aioclock, name)
 
 
@@ -74,7 +74,7 @@ def test_the_version_reads_as_one() -> None:
     assert aioclock.__version__.split(".")[0].isdecimal()
 
 
-@pytest.mark.parametrize("name", "CRON EVERY ONCE FOREVER ON_START_UP ON_SHUT_DOWN AT OR".split())
+@pytest.mark.parametrize("name", ["CRON", "EVERY", "ONCE", "FOREVER", "ON_START_UP", "ON_SHUT_DOWN", "AT", "OR"])
 def test_the_value_of_a_trigger_name_equals_the_name(name: str) -> None:
     member = custom_types.Triggers[name]
     assert member.value == name
@@ -142,7 +142,7 @@ def test_a_positive_number_is_never_below_zero(number: float) -> None:
 
 def test_every_day_and_each_weekday_are_the_days_of_at() -> None:
     adapter = TypeAdapter(custom_types.EveryT)
-    days = "day monday tuesday wednesday thursday friday saturday sunday".split()
+    days = ["day", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
     assert [adapter.validate_python(f"every {day}") for day in days] == [f"every {day}" for day in days]
     with pytest.raises(ValidationError, match="every funday"):
         adapter.validate_python("every funday")

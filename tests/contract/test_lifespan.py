@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Annotated, Any
 
+import anyio
 import pytest
 
-from aioclock import AioClock, Depends, Every, Once
+from aioclock import AioClock, Depends, Every, Once, OnShutDown
 from aioclock.testing import simulate
+
+pytestmark = pytest.mark.filterwarnings("ignore:OnShutDown:DeprecationWarning")
 
 START = "2026-01-01T00:00:00+00:00"
 
@@ -107,7 +110,7 @@ async def test_the_parameter_for_the_app_may_have_any_name_and_no_annotation() -
     got: list[object] = []
 
     @asynccontextmanager
-    async def lifespan(_):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 # as people write it
+    async def lifespan(_):  # type: ignore[no-untyped-def] # as people write it
         got.append(_)
         yield
 
@@ -249,6 +252,30 @@ async def test_a_lifespan_that_is_no_context_manager_is_refused_by_name() -> Non
 
     with pytest.raises(Exception, match=r"forgotten.*asynccontextmanager"):
         await declare_and_serve()
+
+
+async def test_an_app_in_a_cancel_scope_of_anyio_shuts_down_cleanly_too() -> None:
+    # Such a scope cancels again and again, at every await, unless it is told to hold back.
+    order: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: AioClock) -> AsyncIterator[None]:
+        yield
+        await asyncio.sleep(0.01)
+        order.append("out")
+
+    app = AioClock(lifespan=lifespan)
+
+    async def down() -> None:
+        await asyncio.sleep(0.01)
+        order.append("down")
+
+    app.task(trigger=OnShutDown())(down)
+    app.task(trigger=Every(hours=1))(down)
+    with anyio.move_on_after(0.02) as scope:
+        await app.serve()
+    assert scope.cancelled_caught
+    assert order == ["down", "out"]
 
 
 # What it depends on

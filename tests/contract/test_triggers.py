@@ -18,8 +18,15 @@ from aioclock.triggers import BaseTrigger, LoopController, TriggerT
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
-DAYS = ["every monday", "every tuesday", "every wednesday", "every thursday", "every friday", "every saturday"]
-DAYS += ["every sunday"]
+DAYS = [
+    "every monday",
+    "every tuesday",
+    "every wednesday",
+    "every thursday",
+    "every friday",
+    "every saturday",
+    "every sunday",
+]
 COMMON = {"type_", "expected_trigger_time"}
 LOOPED = {*COMMON, "max_loop_count"}
 
@@ -116,7 +123,14 @@ def test_defaults_are_midnight_every_day_and_no_limit() -> None:
 
 
 def test_type_is_the_name_of_the_trigger() -> None:
-    built = [Once(), Forever(), Every(seconds=1), At(tz="UTC"), Cron(cron="@daily", tz="UTC"), OrTrigger(triggers=[Once()])]
+    built = [
+        Once(),
+        Forever(),
+        Every(seconds=1),
+        At(tz="UTC"),
+        Cron(cron="@daily", tz="UTC"),
+        OrTrigger(triggers=[Once()]),
+    ]
     assert [trigger.type_ for trigger in built] == ["ONCE", "FOREVER", "EVERY", "AT", "CRON", "OR"]
 
 
@@ -329,13 +343,20 @@ async def test_a_day_across_a_clock_change_has_23_or_25_elapsed_hours() -> None:
 
 async def test_a_gap_over_midnight_moves_a_saturday_evening_to_sunday() -> None:
     at = At(tz="America/Nuuk", hour=23, minute=30, at="every saturday")
-    due = (await after(at, datetime(2024, 3, 30, 12, tzinfo=ZoneInfo("America/Nuuk")))).astimezone(ZoneInfo("America/Nuuk"))
+    due = (await after(at, datetime(2024, 3, 30, 12, tzinfo=ZoneInfo("America/Nuuk")))).astimezone(
+        ZoneInfo("America/Nuuk")
+    )
     assert due.isoformat() == "2024-03-31T00:00:00-01:00"
 
 
-ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"])
+ZONES = st.sampled_from(
+    ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"]
+)
 MOMENTS = st.datetimes(
-    datetime(2000, 1, 1), datetime(2035, 1, 1), timezones=ZONES.map(ZoneInfo), allow_imaginary=False
+    datetime(2000, 1, 1),  # noqa: DTZ001 # hypothesis asks for naive bounds
+    datetime(2035, 1, 1),  # noqa: DTZ001 # as above
+    timezones=ZONES.map(ZoneInfo),
+    allow_imaginary=False,
 )
 
 
@@ -358,7 +379,9 @@ async def test_at_answers_the_right_weekday_and_wall_time_within_a_week(
 
 @settings(deadline=None)
 @given(
-    st.sampled_from(["* * * * *", "*/7 * * * *", "0 */5 * * *", "30 2 * * *", "0 0 * * 1-5", "0 0 L * *", "5 4 13 * 5"]),
+    st.sampled_from(
+        ["* * * * *", "*/7 * * * *", "0 */5 * * *", "30 2 * * *", "0 0 * * 1-5", "0 0 L * *", "5 4 13 * 5"]
+    ),
     ZONES,
     MOMENTS,
     st.integers(0, 999_999),

@@ -106,8 +106,8 @@ def end_of(process: "subprocess.Popen[str]", signum: signal.Signals) -> tuple[li
     return out.splitlines(), log, monotonic() - began
 
 
-@pytest.mark.parametrize("end", [CANCEL_AND_WAIT, STOP])
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("end", [CANCEL_AND_WAIT, STOP], ids=["cancel", "stop"])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_uvicorn_serves_the_routes_and_a_signal_ends_everything_in_order(
     signum: signal.Signals, end: str, tmp_path: Path
 ) -> None:

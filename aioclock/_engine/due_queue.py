@@ -1,0 +1,65 @@
+"""Who is due first."""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import TypeAlias
+
+from aioclock._engine.cursor import Cursor, Moment
+
+__all__ = ["DueQueue", "Fire"]
+
+Fire: TypeAlias = Callable[[Cursor, Moment], None]
+
+
+class DueQueue:
+    """Cursors in the order in which they are due; those due at one instant in the order of their arrival.
+
+    Tasks of one period share their instants, so the heap holds instants and not cursors: a fleet of equal periods
+    costs one heap operation per tick, and nothing that the garbage collector has to look at.
+    """
+
+    __slots__ = ("_cursors", "_fired", "_instants")
+
+    def __init__(self) -> None:
+        self._instants: list[float] = []
+        self._cursors: dict[float, list[Cursor]] = {}
+        self._fired = 0  # how many cursors of the first instant have had their turn
+
+    @property
+    def first(self) -> float | None:
+        """When the first cursor is due."""
+        return self._instants[0] if self._instants else None
+
+    def add(self, cursor: Cursor, due: float) -> None:
+        """Note that *cursor* is due at *due*; what was noted for it before is void."""
+        waiting = self._cursors.get(due)
+        if waiting is not None:
+            waiting.append(cursor)
+            return
+        if self._fired and due < self._instants[0]:
+            self._forget_fired()
+        self._cursors[due] = [cursor]
+        heappush(self._instants, due)
+
+    def _forget_fired(self) -> None:
+        del self._cursors[self._instants[0]][: self._fired]
+        self._fired = 0
+
+    def fire(self, until: float, now: Moment, left: int, fire: Fire) -> int:
+        """Call *fire* with the cursors due by *until*, *left* at most, keep those it moved, and return what is left."""
+        while left and self._instants and self._instants[0] <= until:
+            due = self._instants[0]
+            waiting = self._cursors[due]
+            while left and self._fired < len(waiting):
+                cursor = waiting[self._fired]
+                self._fired += 1
+                if cursor.due == due:
+                    left -= 1
+                    fire(cursor, now)
+                    if cursor.due is not None:
+                        self.add(cursor, cursor.due)
+            if self._fired == len(waiting):
+                heappop(self._instants)
+                del self._cursors[due]
+                self._fired = 0
+        return left

@@ -1,0 +1,3 @@
+"""Tests of a pytest plugin need pytest inside pytest."""
+
+pytest_plugins = ["pytester"]
