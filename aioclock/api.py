@@ -59,7 +59,7 @@ async def get_metadata_of_all_tasks(app: AioClock) -> list[TaskMetadata]:
     return [
         TaskMetadata(
             id=task.id,
-            trigger=task.trigger.model_copy(update={"expected_trigger_time": app.next_tick(task)}),
+            trigger=task.trigger.model_copy(update={"expected_trigger_time": await app.next_tick(task)}),
             task_name=task.display_name,
         )
         for task in app._get_tasks(exclude_type=())

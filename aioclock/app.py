@@ -172,9 +172,9 @@ class AioClock:
         if self._serving is not None:
             await self._serving.stop(seconds)
 
-    def next_tick(self, task: Task) -> datetime | None:
+    async def next_tick(self, task: Task) -> datetime | None:
         """Return when *task* is due next (aware, UTC); None while the app does not serve, and when nobody knows."""
-        return None if self._serving is None else self._serving.engine.next_tick(task.key)
+        return None if self._serving is None else await self._serving.engine.next_tick(task.key)
 
     @property
     def _tasks(self) -> list[Task]:

@@ -4,10 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock", "current_clock"]
+__all__ = ["LONGEST_SLEEP_S", "Clock", "SystemClock", "current_clock"]
+
 
 LONGEST_SLEEP_S = 60.0
-"""A wall clock may be stepped while we sleep, so no sleep that waits for one is longer than this."""
+"""The wall clock may be set while somebody sleeps until it shows a time, so no such sleep is longer than this."""
 
 
 class Clock(Protocol):

@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from uuid import UUID, uuid5
 from anyio import CapacityLimiter
 from fast_depends import Provider
 
-from aioclock.exceptions import TaskDeclarationError
+from aioclock.exceptions import TaskDeclarationError, TaskTimeoutError
 from aioclock.executors import as_async
 from aioclock.logger import logger
 from aioclock.provider import call_model, get_provider, inject, needs_injection, require_resolvable
 from aioclock.triggers import BaseTrigger
 from aioclock.triggers._base import is_awaitable_trigger, is_pure_trigger
-from aioclock.utils import callable_name
+from aioclock.utils import callable_name, longer_delay
 
 __all__ = ["Task", "default_key", "require_timeout"]
 
@@ -28,9 +29,9 @@ _ID_NAMESPACE = UUID("5f0a3f5c-7c0e-5d0e-9b1a-0a10c10c4a5e")
 
 def default_key(func: Callable[..., Any]) -> str:
     """Return `module:qualname` of *func*; the file's stem stands for `__main__`, so script and import agree."""
+    while isinstance(func, partial):
+        func = func.func
     target = inspect.unwrap(func)
-    while hasattr(target, "func"):  # functools.partial
-        target = target.func
     qualname = getattr(target, "__qualname__", None) or type(target).__qualname__
     module = getattr(target, "__module__", None) or type(target).__module__
     if module == "__main__":
@@ -123,11 +124,26 @@ class Task:
 
         `AioClock.serve()` does not use this: it runs all tasks on one agenda.
         """
-        call, trigger = self.prepare(), self.trigger.model_copy()
+        trigger, delay_s = self.trigger.model_copy(), 0.0
+        self.prepare()
         while trigger.should_trigger():
-            await trigger.trigger_next()
             try:
-                async with asyncio.timeout(self.timeout):
-                    await call()
-            except Exception:
-                logger.exception("run failed", extra={"task": self.key})
+                await trigger.trigger_next()
+                await self._run_once()
+            except Exception as error:
+                logger.error("run of %s failed", self.key, exc_info=error, extra={"task": self.key})
+                delay_s = longer_delay(delay_s)
+                if not await trigger.get_waiting_time_till_next_trigger():
+                    await asyncio.sleep(delay_s)
+            else:
+                delay_s = 0.0
+
+    async def _run_once(self) -> None:
+        limit = asyncio.timeout(self.timeout)
+        try:
+            async with limit:
+                await self.prepare()()
+        except TimeoutError as error:
+            if self.timeout is None or not limit.expired():
+                raise
+            raise TaskTimeoutError(task_name=self.key, timeout_s=self.timeout) from error

@@ -7,7 +7,7 @@ from inspect import iscoroutinefunction, unwrap
 from itertools import chain
 from typing import Any, TypeVar
 
-__all__ = ["StrEnum", "callable_name", "did_you_mean", "flatten_chain", "is_async_callable"]
+__all__ = ["StrEnum", "callable_name", "did_you_mean", "flatten_chain", "is_async_callable", "longer_delay"]
 
 T = TypeVar("T")
 
@@ -46,3 +46,8 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
     matches = get_close_matches(wrong, list(known), n=3, cutoff=0.6)
     return f"; did you mean {', '.join(map(repr, matches))}?" if matches else ""
+
+
+def longer_delay(delay_s: float) -> float:
+    """Return how long to wait after one more failure in a row, in seconds: 0.1 at first, doubling to 30."""
+    return min(max(delay_s * 2, 0.1), 30.0)

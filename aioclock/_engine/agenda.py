@@ -1,4 +1,4 @@
-"""What is due when: a queue for each clock, one driver."""
+"""What is due when: a queue for each clock, one timer."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,6 +25,7 @@ class Agenda:
     Args:
         fire: Called with a due cursor and the present; moves the cursor on.
         on_step: Called with the seconds by which the wall clock was stepped.
+        on_error: Called with what *fire* raised; nothing is fired any more then.
     """
 
     def __init__(
@@ -34,14 +35,17 @@ class Agenda:
         *,
         fire: Fire,
         on_step: Callable[[float], None],
+        on_error: Callable[[Exception], None],
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._fire = fire
         self._on_step = on_step
+        self._on_error = on_error
         self._elapsed = DueQueue()
         self._wall = DueQueue()
-        self._alarm: asyncio.Future[None] | None = None
+        self._timer: asyncio.Handle | None = None
+        self._running = False
         self._wall_offset = clock.now().timestamp() - loop.time()
 
     def now(self) -> Moment:
@@ -50,52 +54,62 @@ class Agenda:
         return Moment(elapsed, elapsed + self._wall_offset)
 
     def add(self, cursor: Cursor) -> None:
-        """Note a cursor whose `due` was set, and wake the driver if it comes first."""
+        """Note a cursor whose `due` was set, and look earlier if it comes first."""
         if cursor.due is None:
             return
         queue = self._elapsed if cursor.elapsed else self._wall
         comes_first = queue.first is None or cursor.due < queue.first
         queue.add(cursor, cursor.due)
-        if comes_first and self._alarm is not None:
-            self._ring(self._alarm)
+        if comes_first and self._running:
+            self._set_timer()
 
-    async def drive(self) -> None:
-        """Fire what is due, for ever; never before its instant."""
-        while True:
+    def run(self) -> None:
+        """Fire what is due from now on, never before its instant."""
+        self._running = True
+        self._set_timer()
+
+    def halt(self) -> None:
+        """Fire nothing any more."""
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _turn(self) -> None:
+        # A callback and not a coroutine that sleeps: that would need two turns of the event loop for every tick.
+        try:
             now = self._look()
             left = self._elapsed.fire(now.elapsed, now, BURST, self._fire)
             left = self._wall.fire(now.epoch, now, left, self._fire)
-            if left:
-                await self._sleep()
-            else:
-                await asyncio.sleep(0)
+        except Exception as error:
+            self.halt()
+            self._on_error(error)
+            return
+        if left:
+            self._set_timer()
+        else:
+            self._timer = self._loop.call_soon(self._turn)
 
     def _look(self) -> Moment:
-        elapsed = self._loop.time()
-        epoch = self._clock.now().timestamp()
+        elapsed, epoch = self._loop.time(), self._clock.now().timestamp()
         step_s = epoch - elapsed - self._wall_offset
         self._wall_offset = epoch - elapsed
         if abs(step_s) >= STEP_S:
             self._on_step(step_s)
         return Moment(elapsed, epoch)
 
-    async def _sleep(self) -> None:
-        loop = self._loop
-        self._alarm = alarm = loop.create_future()
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self._loop.time()
         wake_at = self._elapsed.first
         if self._wall.first is not None:
-            seconds = min(self._wall.first - self._wall_offset - loop.time(), LONGEST_SLEEP_S)
-            wall_at = loop.time() + seconds
+            # At least a microsecond: rounding may call a tick due that the wall clock does not show yet.
+            until_wall_s = max(self._wall.first - self._wall_offset - now, 1e-6)
+            wall_at = now + min(until_wall_s, LONGEST_SLEEP_S)
             wake_at = wall_at if wake_at is None else min(wake_at, wall_at)
-        timer = None if wake_at is None else loop.call_at(wake_at, self._ring, alarm)
-        try:
-            await alarm
-        finally:
-            self._alarm = None
-            if timer is not None:
-                timer.cancel()
-
-    @staticmethod
-    def _ring(alarm: "asyncio.Future[None]") -> None:
-        if not alarm.done():
-            alarm.set_result(None)
+        if wake_at is None:
+            self._timer = None
+        elif wake_at <= now:
+            self._timer = self._loop.call_soon(self._turn)
+        else:
+            self._timer = self._loop.call_at(wake_at, self._turn)

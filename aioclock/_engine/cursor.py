@@ -114,6 +114,7 @@ class WallCursor(Cursor):
     __slots__ = ("anchor", "tick")
 
     elapsed: ClassVar[bool] = False
+    tick: datetime | None
 
     def begin(self, anchor: Moment) -> None:
         self.tick = None
@@ -146,11 +147,15 @@ class WallCursor(Cursor):
         return tick.timestamp(), ticks
 
 
-class Awaited(NamedTuple):
+class Awaited:
     """A trigger that waits by itself, followed by a coroutine of its own."""
 
-    trigger: BaseTrigger
-    quotas: tuple[Quota, ...]
+    __slots__ = ("entry", "quotas", "trigger")
+
+    def __init__(self, trigger: BaseTrigger, quotas: tuple[Quota, ...]) -> None:
+        self.trigger = trigger
+        self.quotas = quotas
+        self.entry: Any = None
 
 
 def cursors_of(trigger: BaseTrigger, quotas: tuple[Quota, ...] = ()) -> Iterator[Cursor | Awaited]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from aioclock._engine.agenda import Agenda
 from aioclock._engine.cursor import Awaited, Cursor, Moment, Quota, cursors_of
-from aioclock._engine.entry import Entry, longer_delay
+from aioclock._engine.entry import Entry
 from aioclock._engine.follower import follow
 from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
 from aioclock._engine.runner import Runner, RunObserver
@@ -16,6 +16,7 @@ from aioclock.clock import Clock
 from aioclock.events import ClockStepped
 from aioclock.logger import logger
 from aioclock.task import Task
+from aioclock.utils import longer_delay
 
 __all__ = ["Engine"]
 
@@ -32,13 +33,13 @@ class Engine:
 
     def __init__(self, clock: Clock, observers: Iterable[RunObserver]) -> None:
         self._loop = loop = asyncio.get_running_loop()
-        self._agenda = Agenda(loop, clock, fire=self._fire, on_step=self._clock_stepped)
+        self._agenda = Agenda(loop, clock, fire=self._fire, on_step=self._clock_stepped, on_error=self._failed)
         self.runner = Runner(loop, self._agenda.now, observers, on_free=self._unpark, on_drained=self._check_idle)
         self._entries: dict[str, Entry] = {}
         self._open = 0  # cursors and followers that may still bring a tick
         self._followers: dict[asyncio.Task[None], Awaited] = {}
-        self._driver: asyncio.Task[None] | None = None
-        self._idle = asyncio.Event()
+        self._firing = False
+        self._over: asyncio.Future[None] = loop.create_future()
 
     def now(self) -> Moment:
         """Return the present on both clocks."""
@@ -49,13 +50,12 @@ class Engine:
         anchor = self._agenda.now()
         for task in tasks:
             self._enter(task, anchor)
-        self._driver = self._loop.create_task(self._agenda.drive(), name="aioclock agenda")
-        self._idle.clear()
+        self._firing = True
+        self._agenda.run()
         self._check_idle()
 
     def add(self, task: Task) -> None:
         """Start the schedule of one more task."""
-        self._idle.clear()
         self._enter(task, self._agenda.now())
         self._check_idle()
 
@@ -63,10 +63,10 @@ class Engine:
         entry = self._entries[task.key] = Entry(task)
         for source in cursors_of(task.trigger):
             self._open += 1
+            source.entry = entry
             if isinstance(source, Awaited):
                 self._follow(entry, source)
                 continue
-            source.entry = entry
             entry.cursors.append(source)
             try:
                 source.begin(anchor)
@@ -78,40 +78,35 @@ class Engine:
 
     async def until_exhausted(self) -> None:
         """Return when no trigger will bring another tick and no run is open; raise if the agenda itself fails."""
-        idle = self._loop.create_task(self._idle.wait())
-        assert self._driver is not None
-        try:
-            await asyncio.wait({idle, self._driver}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            idle.cancel()
-        if self._driver.done():
-            self._driver.result()
+        await asyncio.shield(self._over)
 
     def halt(self) -> None:
         """End all schedules at once; runs go on."""
-        for task in self._firing_tasks():
-            task.cancel()
+        self._firing = False
+        self._agenda.halt()
+        for follower in self._followers:
+            follower.cancel()
 
     async def halted(self) -> None:
         """Return when nothing of the schedules is left; a trigger that ignores its cancellation is left behind."""
         self.halt()
-        if tasks := self._firing_tasks():
-            _, pending = await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
-            for task in pending:
-                logger.error("%s ignores its cancellation and is left behind", task.get_name())
+        if self._followers:
+            _, pending = await asyncio.wait(self._followers, timeout=CANCEL_GRACE_S)
+            for follower in pending:
+                logger.error("the %s ignores its cancellation and is left behind", follower.get_name())
 
-    def _firing_tasks(self) -> "list[asyncio.Task[None]]":
-        return [task for task in (self._driver, *self._followers) if task is not None]
-
-    def next_tick(self, key: str) -> datetime | None:
+    async def next_tick(self, key: str) -> datetime | None:
         """Return when the task *key* is due next (aware, UTC); None when that is unknown or never."""
         entry = self._entries.get(key)
+        if entry is None:
+            return None
         now = self._agenda.now()
-        dues = [
-            cursor.due + (now.epoch - now.elapsed if cursor.elapsed else 0.0)
-            for cursor in (entry.cursors if entry else ())
-            if cursor.due is not None
-        ]
+        shift_s = now.epoch - now.elapsed
+        dues = [cursor.due + shift_s * cursor.elapsed for cursor in entry.cursors if cursor.due is not None]
+        for source in self._followers.values():
+            if source.entry is entry:
+                waiting_s = await source.trigger.get_waiting_time_till_next_trigger()
+                dues.extend([] if waiting_s is None else [now.epoch + waiting_s])
         return datetime.fromtimestamp(min(dues), UTC) if dues else None
 
     # Ticks
@@ -202,8 +197,12 @@ class Engine:
                 self._agenda.add(cursor)
 
     def _check_idle(self) -> None:
-        if not self._open and not self.runner.live:
-            self._idle.set()
+        if self._firing and not self._open and not self.runner.live and not self._over.done():
+            self._over.set_result(None)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
 
     # Triggers that wait by themselves
 
@@ -214,6 +213,8 @@ class Engine:
         follower.add_done_callback(self._follower_ended)
 
     def _start_followed(self, entry: Entry, quotas: Iterable[Quota]) -> LiveRun:
+        if not self._firing:  # the trigger ignored its cancellation, and its event comes too late
+            raise asyncio.CancelledError
         run = self.runner.start(entry, self.now().epoch)
         self._count(entry, quotas)
         return run

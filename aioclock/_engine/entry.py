@@ -4,15 +4,7 @@ from aioclock._engine.cursor import Cursor, Moment
 from aioclock._engine.run import LiveRun
 from aioclock.task import Task
 
-__all__ = ["Entry", "longer_delay"]
-
-FIRST_DELAY_S = 0.1
-LONGEST_DELAY_S = 30.0
-
-
-def longer_delay(delay_s: float) -> float:
-    """Return how long to wait after one more failure in a row: 0.1 s at first, doubling to 30 s."""
-    return min(max(delay_s * 2, FIRST_DELAY_S), LONGEST_DELAY_S)
+__all__ = ["Entry"]
 
 
 class Entry:

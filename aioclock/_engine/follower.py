@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from aioclock._engine.cursor import Awaited, Moment
-from aioclock._engine.entry import FIRST_DELAY_S, Entry, longer_delay
+from aioclock._engine.entry import Entry
 from aioclock._engine.run import LiveRun
 from aioclock.logger import logger
 from aioclock.runs import Outcome
+from aioclock.utils import longer_delay
 
 __all__ = ["follow"]
 
@@ -40,6 +41,6 @@ async def follow(source: Awaited, entry: Entry, start: Callable[[], LiveRun], no
             return
         run = start()
         await asyncio.wait((run.handle,))
-        if run.outcome is not Outcome.SUCCEEDED and now().elapsed - asked_at < FIRST_DELAY_S:
+        if run.outcome is not Outcome.SUCCEEDED and now().elapsed - asked_at < entry.run_delay_s:
             # Neither the trigger nor the run takes any time: without a pause they would spin the event loop.
             await asyncio.sleep(entry.run_delay_s)

@@ -89,7 +89,7 @@ async def _enter(context: Any, stack: AsyncExitStack) -> None:
 
 
 class LifespanScope:
-    """Enters a lifespan and leaves it cleanly: being stopped is a normal end, errors of the app are thrown into it.
+    """Enters a lifespan and leaves it cleanly: being stopped or cancelled is a normal end, errors of the app are thrown into it.
 
     Args:
         patience_s: How long leaving may take before it is reported and given up; None: for ever.
@@ -108,9 +108,11 @@ class LifespanScope:
         limit = asyncio.timeout(self._patience_s)
         try:
             async with limit:
-                return await self._lifespan.__aexit__(kind, error, traceback)
+                if isinstance(error, Exception):
+                    return await self._lifespan.__aexit__(kind, error, traceback)
+                await self._lifespan.__aexit__(None, None, None)
         except TimeoutError:
             if not limit.expired():
                 raise
             logger.error("the lifespan did not end within %g s and was cancelled", self._patience_s)
-            return None
+        return None

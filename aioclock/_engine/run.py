@@ -91,9 +91,11 @@ class LiveRun:
     def _end(self, outcome: Outcome, error: BaseException | None, result: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self.outcome is None:  # else it was reported as stuck and has ended after all
-            self._decide(outcome, error, result)
-        self._keeper.ended(self)
+        try:
+            if self.outcome is None:  # else it was reported as stuck and has ended after all
+                self._decide(outcome, error, result)
+        finally:
+            self._keeper.ended(self)
 
     def _decide(self, outcome: Outcome, error: BaseException | None, result: object) -> None:
         if self._timed_out:

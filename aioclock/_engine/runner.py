@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from traceback import format_exception
 
 from aioclock._engine.cursor import Moment
-from aioclock._engine.entry import Entry, longer_delay
+from aioclock._engine.entry import Entry
 from aioclock._engine.run import SUCCEEDED, LiveRun
 from aioclock.logger import logger
 from aioclock.runs import Outcome, Run, RunError
+from aioclock.utils import longer_delay
 
 __all__ = ["RunObserver", "Runner"]
 
@@ -53,7 +54,7 @@ class Runner:
 
     def skip(self, key: str, reason: str, *, scheduled: float, missed: int, now: Moment) -> None:
         """Record that a tick got no run."""
-        late_s = max(0.0, now.epoch - scheduled)
+        late_s = _late_s(now.epoch, scheduled)
         logger.warning("run of %s skipped: %s", key, reason, extra={"task": key, "reason": reason, "late_s": late_s})
         if self._observers:
             self._announce(
@@ -112,7 +113,7 @@ class Runner:
             finished_at=_aware(now.epoch),
             outcome=run.outcome,
             error=None if run.error is None else _as_text(run.error),
-            lateness_s=max(0.0, started - run.scheduled),
+            lateness_s=_late_s(started, run.scheduled),
             missed=run.missed,
         )
 
@@ -149,5 +150,14 @@ def _aware(epoch: float) -> datetime:
     return datetime.fromtimestamp(epoch, UTC)
 
 
+def _late_s(epoch: float, scheduled: float) -> float:
+    # Seconds since the epoch are exact to a quarter of a microsecond only.
+    return max(0.0, round(epoch - scheduled, 6))
+
+
 def _as_text(error: BaseException) -> RunError:
-    return RunError(type=type(error).__qualname__, message=str(error), traceback="".join(format_exception(error)))
+    try:
+        message = str(error)
+    except Exception as unprintable:
+        message = f"(can't be printed: {type(unprintable).__qualname__})"
+    return RunError(type=type(error).__qualname__, message=message, traceback="".join(format_exception(error)))

@@ -85,7 +85,7 @@ class Serving:
             try:
                 await self._start_up()
                 await self._fire_until_stopped()
-            except Exception:
+            except BaseException:
                 self._hurry.set()
                 raise
             finally:
@@ -148,7 +148,7 @@ class Serving:
         self._hurry.set()
         self._ask_to_stop()
         if self._entering and self._home is not None:
-            self._home.cancel_for_real()  # nothing has begun, so there is nothing to shut down
+            self._home.cancel()  # nothing has begun, so there is nothing to shut down
 
     async def stop(self, patience_s: float | None) -> None:
         """Ask for a stop and return when all is over; at once when called from inside, which would wait for itself."""
@@ -162,10 +162,10 @@ class Serving:
 
 
 class ServingTask(asyncio.Task[None]):
-    """Takes a cancellation as a request to stop.
+    """Has its event loop's last word: being cancelled by a loop that no longer runs is a request to stop.
 
-    A lifespan must be entered and left by one asyncio task, and what it does at its end must not be torn apart by
-    whoever cancels a second time, as `asyncio.run` does to every task that is left.
+    A lifespan must be entered and left by one asyncio task, so it has this one to itself. `asyncio.run` cancels every
+    task that is left when its main one returns; that must not tear apart what a lifespan does at its end.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, None], *, on_cancel: Callable[[], None]) -> None:
@@ -173,11 +173,11 @@ class ServingTask(asyncio.Task[None]):
         super().__init__(coroutine, loop=asyncio.get_running_loop(), name="aioclock serving")
 
     def cancel(self, msg: Any | None = None) -> bool:
+        # While the loop runs, this is a time limit within the lifespan, say, and means what it says.
+        if self.get_loop().is_running():
+            return super().cancel(msg)
         self._on_cancel()
         return False
-
-    def cancel_for_real(self) -> None:
-        super().cancel()
 
 
 async def _end_of(task: "asyncio.Task[None]") -> None:

@@ -5,6 +5,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any
 
 from aioclock.clock import SystemClock, current_clock
 from aioclock.exceptions import ServingError
@@ -22,25 +25,43 @@ def stop_on_sigterm(callback: Callable[[], None], *, wanted: bool | None) -> Ite
     Raises:
         ServingError: *wanted* is True outside the main thread, where Python delivers no signals.
     """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if wanted and not in_main_thread:
+    if wanted and not _in_main_thread():
         raise ServingError("handle_signals=True needs the main thread; serve there, or call app.stop() instead")
     if wanted is None:
         wanted = (
-            in_main_thread
+            _in_main_thread()
             and isinstance(current_clock(), SystemClock)  # on virtual time the process belongs to somebody else
-            and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            and signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, _tell_all)
         )
     if not wanted:
         yield
         return
     loop = asyncio.get_running_loop()
-    # Not loop.add_signal_handler: Windows lacks it, and removing it would reset a handler set before it.
-    before = signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(callback))
+    tell = partial(loop.call_soon_threadsafe, callback)
+    if not _told:
+        _before.append(signal.signal(signal.SIGTERM, _tell_all))
+    _told.append(tell)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _told.remove(tell)
+        if not _told:
+            signal.signal(signal.SIGTERM, _before.pop())
+
+
+# Not loop.add_signal_handler: Windows lacks it, it knows one callback only, and removing it would not put back what
+# was there before. Several apps of one process are all told.
+_told: list[Callable[[], object]] = []
+_before: list[Any] = []
+
+
+def _tell_all(number: int, frame: FrameType | None) -> None:
+    for tell in list(_told):
+        tell()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
@@ -51,8 +72,7 @@ def hold_back_sigterm() -> Iterator[None]:
     that was cancelled a moment before and is still on its way out.
     """
     handled = signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not (handled and in_main_thread and hasattr(signal, "pthread_sigmask")):
+    if not (handled and _in_main_thread() and hasattr(signal, "pthread_sigmask")):
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

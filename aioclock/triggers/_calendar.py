@@ -1,10 +1,11 @@
 """Ticks at a wall-clock time of day, in a zone of its own."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, PrivateAttr
+from pydantic import AfterValidator, BeforeValidator
 
 from aioclock.clock import current_clock
 from aioclock.custom_types import EveryT, HourT, MinuteT, SecondT, Triggers
@@ -39,18 +40,16 @@ class WallClockTrigger(LoopController):
 
     tz: ZoneName
 
-    _zone: ZoneInfo = PrivateAttr()
-    _pattern: WallPattern = PrivateAttr()
-
-    def _read_in_zone(self, pattern: WallPattern) -> None:
-        self._zone = ZoneInfo(self.tz)
-        self._pattern = pattern
+    @property
+    def pattern(self) -> WallPattern:
+        """What the clock in *tz* shows when a tick is due."""
+        raise TypeError(f"{type(self).__name__} has no pattern")
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
-        return next_instant(self._pattern, self._zone, moment)
+        return next_instant(self.pattern, ZoneInfo(self.tz), moment)
 
     def latest_between(self, after: datetime, until: datetime, anchor: datetime) -> tuple[datetime, int] | None:
-        return latest_instant(self._pattern, self._zone, after, until)
+        return latest_instant(self.pattern, ZoneInfo(self.tz), after, until)
 
     async def get_waiting_time_till_next_trigger(self, now: datetime | None = None) -> float | None:
         """Return the real (elapsed) seconds until the next tick after *now*, or None when there will be none.
@@ -82,13 +81,18 @@ class At(WallClockTrigger):
     hour: HourT = 0
     at: EveryT = "every day"
 
-    def model_post_init(self, context: Any, /) -> None:
-        super().model_post_init(context)
-        weekday = None if self.at == "every day" else DAYS.index(self.at) - 1
-        self._read_in_zone(DailyPattern(hour=self.hour, minute=self.minute, second=self.second, weekday=weekday))
+    @property
+    def pattern(self) -> WallPattern:
+        return _daily(self.hour, self.minute, self.second, self.at)
 
     def _get_next_ts(self, now: datetime) -> float:
         """Return the real seconds from *now* (aware) until the next tick."""
         moment = require_aware(now)
         due = self.next_after(moment, moment)
         return float("inf") if due is None else (due - moment).total_seconds()
+
+
+@lru_cache(maxsize=4096)
+def _daily(hour: int, minute: int, second: int, at: EveryT) -> DailyPattern:
+    weekday = None if at == "every day" else DAYS.index(at) - 1
+    return DailyPattern(hour=hour, minute=minute, second=second, weekday=weekday)

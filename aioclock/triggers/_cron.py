@@ -1,18 +1,19 @@
 """Ticks described by a cron expression, read in a zone of its own."""
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import field_validator
 
 from aioclock.custom_types import Triggers
 from aioclock.triggers._calendar import WallClockTrigger
-from aioclock.triggers._expression import parse_cron
+from aioclock.triggers._expression import CronPattern, parse_cron
 
 __all__ = ["Cron"]
 
-# Parsing is the dear part, patterns are immutable, and many tasks share an expression.
-_parsed = lru_cache(maxsize=512)(parse_cron)
+# Parsing is the dear part, and many tasks share an expression. Kept here and not in the trigger, whose fields a copy
+# may change.
+_parsed = lru_cache(maxsize=4096)(parse_cron)
 
 
 class Cron(WallClockTrigger):
@@ -40,6 +41,6 @@ class Cron(WallClockTrigger):
         _parsed(value)
         return value
 
-    def model_post_init(self, context: Any, /) -> None:
-        super().model_post_init(context)
-        self._read_in_zone(_parsed(self.cron))
+    @property
+    def pattern(self) -> CronPattern:
+        return _parsed(self.cron)

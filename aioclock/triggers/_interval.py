@@ -1,9 +1,10 @@
 """Ticks at a fixed interval, counted in elapsed time."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import ClassVar, Literal, Self
 
-from pydantic import PrivateAttr, model_validator
+from pydantic import model_validator
 
 from aioclock.custom_types import PositiveNumber, Triggers
 from aioclock.triggers._base import LoopController
@@ -38,63 +39,71 @@ class Every(LoopController):
     days: PositiveNumber | None = None
     weeks: PositiveNumber | None = None
 
-    _period: timedelta = PrivateAttr()
-
     @model_validator(mode="after")
-    def _sum_units(self) -> Self:
-        units = {name: getattr(self, name) for name in ("weeks", "days", "hours", "minutes", "seconds")}
-        given = {name: value for name, value in units.items() if value is not None}
-        if not given:
-            raise ValueError("no unit is given; set at least one of seconds, minutes, hours, days, weeks")
-        try:
-            period = timedelta(**given)
-        except OverflowError:
-            period = timedelta.max
-        if period > LONGEST_PERIOD:
-            raise ValueError(f"the period of {given} is too long; the longest is {LONGEST_PERIOD.days} days")
-        if not period and any(given.values()):
-            raise ValueError(f"the period of {given} is too short; use 0 (no pause at all) or at least one microsecond")
-        self._period = period
+    def _has_a_period(self) -> Self:
+        _ = self.period
         return self
 
     @property
     def period(self) -> timedelta:
         """Time between two ticks; zero for no pause at all."""
-        return self._period
+        return _sum(self.weeks, self.days, self.hours, self.minutes, self.seconds)
 
     @property
     def total_seconds(self) -> float:
         """The period in seconds."""
-        return self._period.total_seconds()
+        return self.period.total_seconds()
 
     @property
     def pause_after_run(self) -> timedelta | None:
         # A period of zero has no grid: nothing but the end of a run can say when the next is due.
-        return self._period if self.mode == "fixed_delay" or not self._period else None
+        period = self.period
+        return period if self.mode == "fixed_delay" or not period else None
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
         first = self.first_tick(anchor)
         if moment < first:
             return first
-        if not self._period:
+        period = self.period
+        if not period:
             return moment + timedelta.resolution
-        return anchor + ((moment - anchor) // self._period + 1) * self._period
+        return anchor + ((moment - anchor) // period + 1) * period
 
     def first_tick(self, anchor: datetime) -> datetime:
-        return anchor if self.first_run_strategy == "immediate" else anchor + self._period
+        return anchor if self.first_run_strategy == "immediate" else anchor + self.period
 
     def latest_between(self, after: datetime, until: datetime, anchor: datetime) -> tuple[datetime, int] | None:
         first = self.next_after(after, anchor)
         if first is None or first > until:
             return None
-        if not self._period:
+        period = self.period
+        if not period:
             return until, 1
-        steps = (until - first) // self._period
-        return first + steps * self._period, steps + 1
+        steps = (until - first) // period
+        return first + steps * period, steps + 1
 
     def _upcoming(self, now: datetime) -> datetime | None:
-        if not self._period:
+        if not self.period:
             return now
         if self._anchor is None and self._current_loop_count:
-            return now + self._period
+            return now + self.period
         return super()._upcoming(now)
+
+
+@lru_cache(maxsize=1024)
+def _sum(
+    weeks: float | None, days: float | None, hours: float | None, minutes: float | None, seconds: float | None
+) -> timedelta:
+    units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
+    given = {name: value for name, value in units.items() if value is not None}
+    if not given:
+        raise ValueError("no unit is given; set at least one of seconds, minutes, hours, days, weeks")
+    try:
+        period = timedelta(**given)
+    except OverflowError:
+        period = timedelta.max
+    if period > LONGEST_PERIOD:
+        raise ValueError(f"the period of {given} is too long; the longest is {LONGEST_PERIOD.days} days")
+    if not period and any(given.values()):
+        raise ValueError(f"the period of {given} is too short; use 0 (no pause at all) or at least one microsecond")
+    return period

@@ -4,19 +4,21 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aioclock import AioClock, At, Cron, Depends, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
+from aioclock.clock import LONGEST_SLEEP_S
 from aioclock.runs import Run
-from aioclock.testing import Simulation, VirtualEventLoop, simulate
+from aioclock.testing import Simulation, VirtualClock, VirtualEventLoop, simulate
 from aioclock.triggers import BaseTrigger
 
 pytestmark = pytest.mark.filterwarnings("ignore:On(StartUp|ShutDown):DeprecationWarning")
@@ -57,6 +59,13 @@ async def block(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualEventLoop)
     loop._now_s += seconds
+
+
+@contextmanager
+def on_a_clock_that_may_be_set(app: AioClock) -> Iterator[Simulation]:
+    """Serve *app* on virtual time whose wall clock is looked at as often as a real one, since it may be set."""
+    with patch.object(VirtualClock, "longest_sleep_s", LONGEST_SLEEP_S, create=True), simulated(app) as sim:
+        yield sim
 
 
 async def set_wall_clock(step: timedelta) -> None:
@@ -314,7 +323,7 @@ def hourly(app: AioClock) -> None:
 def test_a_wall_clock_set_ahead_brings_one_late_run_within_a_minute_and_none_is_lost() -> None:
     app = AioClock()
     hourly(app)
-    with simulated(app) as sim:
+    with on_a_clock_that_may_be_set(app) as sim:
         sim.advance(minutes=90)
         sim.run(set_wall_clock(timedelta(hours=3)))  # it shows 04:30 now
         sim.advance(minutes=1)
@@ -331,7 +340,7 @@ def test_a_wall_clock_set_ahead_brings_one_late_run_within_a_minute_and_none_is_
 def test_a_wall_clock_set_back_repeats_no_tick() -> None:
     app = AioClock()
     hourly(app)
-    with simulated(app) as sim:
+    with on_a_clock_that_may_be_set(app) as sim:
         sim.advance(minutes=150)
         sim.run(set_wall_clock(timedelta(hours=-2)))  # it shows 00:30 now
         sim.advance(minutes=165)  # until 03:15
@@ -346,7 +355,7 @@ def test_elapsed_time_ticks_do_not_notice_that_the_wall_clock_is_set() -> None:
     async def work() -> None:
         starts.append(asyncio.get_running_loop().time() / 60)
 
-    with simulated(app) as sim:
+    with on_a_clock_that_may_be_set(app) as sim:
         sim.advance(minutes=45)
         sim.run(set_wall_clock(timedelta(hours=3)))
         sim.advance(minutes=30)
@@ -358,7 +367,7 @@ def test_elapsed_time_ticks_do_not_notice_that_the_wall_clock_is_set() -> None:
 def test_a_step_of_the_wall_clock_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     app = AioClock()
     hourly(app)
-    with simulated(app) as sim:
+    with on_a_clock_that_may_be_set(app) as sim:
         sim.advance(minutes=5)
         sim.run(set_wall_clock(timedelta(minutes=10)))
         sim.advance(minutes=2)
@@ -371,7 +380,7 @@ def test_no_wall_clock_tick_is_early_doubled_or_lost_however_the_clock_is_set(st
     app = AioClock()
     app.task(trigger=Cron(cron="*/10 * * * *", tz="UTC"), name="work")(sleeping(0))
     latest = START
-    with simulated(app) as sim:
+    with on_a_clock_that_may_be_set(app) as sim:
         for quiet, step in steps:
             sim.advance(minutes=quiet)
             latest = max(latest, sim.now)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Annotated, Any
@@ -276,6 +276,39 @@ async def test_an_app_in_a_cancel_scope_of_anyio_shuts_down_cleanly_too() -> Non
         await app.serve()
     assert scope.cancelled_caught
     assert order == ["down", "out"]
+
+
+@pytest.mark.parametrize("limit", ["asyncio.timeout", "asyncio.wait_for", "anyio.move_on_after"])
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_lifespan_may_limit_its_own_waiting(limit: str, where: str) -> None:
+    # Each of these cancels the asyncio task that it is used in: nobody asked the app to stop.
+    order: list[str] = []
+
+    async def give_up() -> None:
+        with suppress(TimeoutError):
+            if limit == "asyncio.timeout":
+                async with asyncio.timeout(0.01):
+                    await asyncio.Event().wait()
+            elif limit == "asyncio.wait_for":
+                await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+            else:
+                with anyio.move_on_after(0.01):
+                    await asyncio.Event().wait()
+        order.append("gave up")
+
+    @asynccontextmanager
+    async def lifespan(app: AioClock) -> AsyncIterator[None]:
+        if where == "before":
+            await give_up()
+        yield
+        if where == "after":
+            await give_up()
+
+    app = AioClock(lifespan=lifespan)
+    app.task(trigger=Every(seconds=1, max_loop_count=2), name="task")(lambda: order.append("task"))
+    with simulate(app, start=START) as sim:
+        sim.advance(seconds=5)
+    assert order == (["gave up", "task", "task"] if where == "before" else ["task", "task", "gave up"])
 
 
 # What it depends on
