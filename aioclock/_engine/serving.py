@@ -148,7 +148,7 @@ class Serving:
         self._hurry.set()
         self._ask_to_stop()
         if self._entering and self._home is not None:
-            self._home.cancel()  # nothing has begun, so there is nothing to shut down
+            self._home.cut_off()  # nothing has begun, so there is nothing to shut down
 
     async def stop(self, patience_s: float | None) -> None:
         """Ask for a stop and return when all is over; at once when called from inside, which would wait for itself."""
@@ -178,6 +178,10 @@ class ServingTask(asyncio.Task[None]):
             return super().cancel(msg)
         self._on_cancel()
         return False
+
+    def cut_off(self) -> None:
+        """Cancel without further ado."""
+        super().cancel()
 
 
 async def _end_of(task: "asyncio.Task[None]") -> None:
