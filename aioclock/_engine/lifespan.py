@@ -89,7 +89,7 @@ async def _enter(context: Any, stack: AsyncExitStack) -> None:
 
 
 class LifespanScope:
-    """Enters a lifespan and leaves it cleanly: being stopped or cancelled is a normal end, errors of the app are thrown into it.
+    """Enters a lifespan and leaves it cleanly: a stop or a cancellation is a normal end, errors are thrown into it.
 
     Args:
         patience_s: How long leaving may take before it is reported and given up; None: for ever.
