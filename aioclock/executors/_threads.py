@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
+from inspect import iscoroutine
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -30,11 +31,13 @@ def as_async(func: Callable[..., Any], limiter: CapacityLimiter | None) -> Calla
         assert task is not None
         _calls[task] = call = _ThreadCall(partial(func, *args, **kwargs) if kwargs or args else func)
         try:
-            return await begin(call)
+            result = await begin(call)
         finally:
             del _calls[task]
             if call.cancelled:
                 raise asyncio.CancelledError
+        # `lambda: job()` is sync, but what it gives back is the job.
+        return await result if iscoroutine(result) else result
 
     return in_thread
 

@@ -204,6 +204,23 @@ def test_a_queue_inside_or_loses_no_message_when_another_trigger_wins() -> None:
     assert work.starts == [10, 10]
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(None, [10, 15]), (1, [10])])
+def test_a_message_that_comes_during_a_run_inside_or_waits_for_its_end_and_for_what_the_limit_allows(
+    limit: int | None, expected: list[float]
+) -> None:
+    async def put(queue: asyncio.Queue[str]) -> None:
+        queue.put_nowait("message")
+
+    app, work, queue = AioClock(), Clocked(takes_s=5), asyncio.Queue[str]()
+    either = OrTrigger(triggers=[Queued(queue=queue), Every(seconds=10)], max_loop_count=limit)
+    app.task(trigger=either, name="work")(work)
+    with simulate(app, start=START) as sim:
+        sim.advance(seconds=12)
+        sim.run(put(queue))
+        sim.advance(seconds=7)
+    assert work.starts == expected
+
+
 def test_one_trigger_object_given_to_two_tasks_counts_for_each_alone() -> None:
     app, first, second, trigger = AioClock(), Clocked(), Clocked(), Limited(max_loop_count=2)
     app.task(trigger=trigger, name="first")(first)
