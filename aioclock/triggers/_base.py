@@ -56,9 +56,7 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
     ```
     """
 
-    model_config = ConfigDict(
-        extra="forbid", validate_assignment=True, arbitrary_types_allowed=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, arbitrary_types_allowed=True)
 
     counts_elapsed_time: ClassVar[bool] = False
     """True for built-in triggers whose ticks follow the event loop's clock and not the wall clock."""

@@ -1,19 +1,26 @@
 """Ticks described by a cron expression, read in a zone of its own."""
 
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
 from aioclock.custom_types import Triggers
 from aioclock.triggers._calendar import WallClockTrigger
-from aioclock.triggers._expression import CronPattern, parse_cron
+
+if TYPE_CHECKING:
+    from aioclock.triggers._expression import CronPattern
 
 __all__ = ["Cron"]
 
+
 # Parsing is the dear part, and many tasks share an expression. Kept here and not in the trigger, whose fields a copy
 # may change.
-_parsed = lru_cache(maxsize=4096)(parse_cron)
+@lru_cache(maxsize=4096)
+def _parsed(expression: str) -> "CronPattern":
+    from aioclock.triggers._expression import parse_cron  # with croniter, a fifth of what importing aioclock would take
+
+    return parse_cron(expression)
 
 
 class Cron(WallClockTrigger):
@@ -42,5 +49,5 @@ class Cron(WallClockTrigger):
         return value
 
     @property
-    def pattern(self) -> CronPattern:
+    def pattern(self) -> "CronPattern":
         return _parsed(self.cron)
