@@ -188,12 +188,15 @@ class Engine:
             self._open -= 1
 
     def _unpark(self, entry: Entry) -> None:
-        """Set the ticks that follow the end of a run."""
-        parked, entry.parked = entry.parked, []
-        now = self._loop.time()
+        """Set the ticks that follow the end of a run; those that follow it without a pause are due now."""
+        parked, entry.parked = [cursor for cursor in entry.parked if cursor.open], []
+        now = self._agenda.now()
         for cursor in parked:
-            if cursor.open:
-                cursor.due = now + (cursor.pause_s or entry.run_delay_s)
+            cursor.due = now.elapsed + (cursor.pause_s or entry.run_delay_s)
+        for cursor in parked:
+            if cursor.due == now.elapsed and self._firing:
+                self._fire(cursor, now)  # not by way of the agenda, which would take another turn of the event loop
+            else:
                 self._agenda.add(cursor)
 
     def _check_idle(self) -> None:
