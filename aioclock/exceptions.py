@@ -6,7 +6,8 @@ BaseAioClockException
 ├── DependencyError (TypeError)         a function's parameters can't be filled
 ├── TaskIdNotFound (LookupError)        no task answers to an id or a name
 ├── TaskTimeoutError (TimeoutError)     a run was cancelled because it outlived its timeout
-└── ServingError (RuntimeError)         the app is in no state for what was asked of it
+├── ServingError (RuntimeError)         the app is in no state for what was asked of it
+└── VirtualTimeError (RuntimeError)     in aioclock.testing: virtual time can't go on
 ```
 """
 

@@ -15,6 +15,7 @@ from aioclock._engine.runner import RunObserver
 from aioclock._engine.signals import hold_back_sigterm, stop_on_sigterm
 from aioclock.clock import current_clock
 from aioclock.custom_types import Triggers
+from aioclock.exceptions import ServingError
 from aioclock.logger import logger
 from aioclock.task import Task
 
@@ -124,17 +125,27 @@ class Serving:
         return [self.engine.runner.start(Entry(task), now) for task in tasks]
 
     def add(self, task: Task) -> None:
-        """Serve one more task from now on."""
+        """Serve one more task from now on.
+
+        Raises:
+            ServingError: it belongs to a start-up that is over.
+        """
         task.prepare()
-        if self._firing:
+        if task.trigger.type_ == Triggers.ON_SHUT_DOWN:
+            self._shut_down_tasks.append(task)
+        elif task.trigger.type_ == Triggers.ON_START_UP:
+            if not self._entering:
+                raise ServingError(f"task {task.key!r} comes too late for the start-up of an app that is being served")
+            self._start_up_tasks.append(task)
+        elif self._firing:
             self.engine.add(task)
         else:
             self._scheduled_tasks.append(task)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():
-            logger.warning("asked to stop again: runs are cancelled")
-            self._hurry.set()
+            logger.warning("asked to stop again: nothing is waited for")
+            self.abort()
         else:
             logger.info("asked to stop: runs may finish", extra={"patience_s": self._patience_s})
             self._ask_to_stop()

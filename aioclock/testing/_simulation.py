@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from aioclock.app import AioClock
 from aioclock.exceptions import ServingError
 from aioclock.runs import Run
-from aioclock.testing._clock import as_moment
+from aioclock.testing._clock import DEFAULT_START, as_moment
 from aioclock.testing._lookup import TaskRef, keys_of
 from aioclock.testing._loop import VirtualEventLoop, VirtualTimeError
 from aioclock.testing._outside import join_workers
@@ -25,7 +25,7 @@ CANCEL_PATIENCE_S = 60.0
 """Virtual seconds that a cancelled coroutine may take to end."""
 
 
-def simulate(app: AioClock, *, start: datetime | str) -> "Simulation":
+def simulate(app: AioClock, *, start: datetime | str = DEFAULT_START) -> "Simulation":
     """Serve *app*, unchanged, on virtual time within a `with` block.
 
     ```python
@@ -48,7 +48,8 @@ def simulate(app: AioClock, *, start: datetime | str) -> "Simulation":
     the block shuts the app down as SIGTERM would.
 
     Args:
-        start: What the clock shows at first: an aware datetime or ISO 8601 text with an offset.
+        start: What the clock shows at first: an aware datetime or ISO 8601 text with an offset; left out, the first
+            moment of 2025 in UTC.
 
     Raises:
         ValueError: *start* has no time zone, or is no ISO 8601 text.
