@@ -127,21 +127,23 @@ class LiveRun:
             return
         if self._timer is not None:
             self._timer.cancel()
-        loop = self.handle.get_loop()
-        self._timer = loop.call_later(CANCEL_GRACE_S, self._give_up)
-        if self.started is not None:
-            cancel(self.handle)
+        self._timer = self.handle.get_loop().call_later(CANCEL_GRACE_S, self._give_up)
+        if self.started is not None and not cancel(self.handle) and self._timed_out:
+            # The thread will not heed a grace period. Whoever waits for the run is told now.
+            self._give_up()
 
     def _expire(self) -> None:
         self._timed_out = True
         self.cancel()
 
     def _give_up(self) -> None:
-        logger.error(
-            "run is stuck: it ignores its cancellation and keeps its task from running again",
-            extra={"task": self.slot.key, "grace_s": CANCEL_GRACE_S},
-        )
-        self._decide(CANCELLED, None, None)
+        if self.outcome is None:
+            logger.error(
+                "run of %s is stuck: until it ends in spite of its cancellation, the task does not run again",
+                self.slot.key,
+                extra={"task": self.slot.key},
+            )
+            self._decide(CANCELLED, None, None)
 
     async def wait(self) -> object:
         """Return what the function returned, or raise what it raised; cancelling the wait cancels the run."""

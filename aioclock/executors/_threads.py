@@ -65,8 +65,8 @@ _calls: "dict[asyncio.Task[Any], _ThreadCall]" = {}
 """What each asyncio task waits for in a thread. An asyncio task waits for one thing at a time."""
 
 
-def cancel(task: "asyncio.Task[Any]") -> None:
-    """Cancel *task*; if it waits for a thread that has begun, as soon as that ends.
+def cancel(task: "asyncio.Task[Any]") -> bool:
+    """Cancel *task*; if it waits for a thread that has begun, as soon as that ends, and return False.
 
     A thread can't be stopped, and what it uses (its dependencies, its limiter, its task's slot) stays its own until
     it ends.
@@ -74,5 +74,6 @@ def cancel(task: "asyncio.Task[Any]") -> None:
     call = _calls.get(task)
     if call is None or call.claimed_by("cancellation"):
         task.cancel()
-    else:
-        call.cancelled = True
+        return True
+    call.cancelled = True
+    return False
