@@ -142,7 +142,9 @@ async def test_or_waits_for_the_shortest_of_its_triggers_and_asks_old_ones_witho
     trigger = OrTrigger(triggers=[old, older, Every(seconds=10)])
     assert await trigger.get_waiting_time_till_next_trigger() == 7
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert await OrTrigger(triggers=[Every(seconds=10), Every(seconds=20)]).get_waiting_time_till_next_trigger(now) == 10
+    assert (
+        await OrTrigger(triggers=[Every(seconds=10), Every(seconds=20)]).get_waiting_time_till_next_trigger(now) == 10
+    )
 
 
 async def test_nobody_knows_when_a_trigger_that_only_waits_is_due() -> None:
