@@ -11,6 +11,7 @@ from fast_depends.core import CallModel, build_call_model
 from fast_depends.dependencies import Dependant
 from fast_depends.library import CustomField
 from fast_depends.pydantic import PydanticSerializer
+from pydantic import BaseModel, TypeAdapter
 
 from aioclock.exceptions import DependencyError
 from aioclock.utils import callable_name
@@ -45,8 +46,6 @@ def call_model(func: Callable[..., Any], provider: Provider) -> CallModel:
         return build_call_model(
             func, dependency_provider=provider, is_sync=False, serializer_cls=_SERIALIZER, serialize_result=False
         )
-    except DependencyError:
-        raise
     except Exception as error:
         raise DependencyError(f"the parameters of {callable_name(func)!r} can't be understood: {error}") from error
 
@@ -56,9 +55,7 @@ class DependencyProvider(Provider):
 
     def override(self, original: Callable[..., Any], override: Callable[..., Any]) -> None:
         """Let *override* stand in for *original* from the next call on, wherever it is asked for."""
-        for role, func in (("original", original), ("override", override)):
-            if not callable(func):
-                raise DependencyError(f"a dependency is overridden by functions, got {role} {func!r}")
+        _require_functions(original=original, override=override)
         if original not in self.dependencies:
             self.dependencies[original] = call_model(original, self)
         self.overrides[original] = call_model(override, self)
@@ -70,10 +67,17 @@ class DependencyProvider(Provider):
             yield
 
 
+def _require_functions(**functions: Any) -> None:
+    for role, func in functions.items():
+        if not callable(func):
+            raise DependencyError(f"a dependency is overridden by functions, got {role} {func!r}")
+
+
 class Override:
     """An override in force from now on; as a context manager it is undone at the end of the block."""
 
     def __init__(self, provider: Provider, original: Callable[..., Any], override: Callable[..., Any]) -> None:
+        _require_functions(original=original, override=override)
         self._provider, self._original = provider, original
         self._before = provider.overrides.get(original)
         provider.override(original, override)
@@ -155,9 +159,15 @@ def _check(model: CallModel, *, owner: str, given: frozenset[str], path: tuple[C
     if model in path:
         circle = " -> ".join(step.call_name for step in (*path[path.index(model) :], model))
         raise DependencyError(f"{owner}: a dependency depends on itself: {circle}")
+    where = f" of dependency {model.call_name!r}" if path else ""
+    if not _is_understood(model):
+        raise DependencyError(f"{owner}: an annotation{where} names a type that is not known where it is read")
     for item in model.params:
+        if item.kind in _VARIADIC and not _accepts(item.field_type, item.default_value):
+            raise DependencyError(
+                f"{owner}: nothing fills *{item.field_name}{where}, and its annotation does not allow that; drop it"
+            )
         if item.default_value is ... and item.kind not in _VARIADIC and item.field_name not in given:
-            where = f" of dependency {model.call_name!r}" if path else ""
             raise DependencyError(
                 f"{owner}: parameter {item.field_name!r}{where} has neither a default nor Depends(...)"
             )
@@ -165,3 +175,17 @@ def _check(model: CallModel, *, owner: str, given: frozenset[str], path: tuple[C
         dependency = model.dependency_provider.get_dependant(key)
         _check(dependency, owner=owner, given=given, path=(*path, model))
         given |= {name}  # fast-depends hands what is solved so far to later dependencies, by name
+
+
+def _is_understood(model: CallModel) -> bool:
+    """Tell whether pydantic could resolve all annotations; where it could not, it fails at the first call only."""
+    validated: type[BaseModel] | None = getattr(model.serializer, "model", None)
+    return validated is None or validated.__pydantic_complete__ or bool(validated.model_rebuild(raise_errors=False))
+
+
+def _accepts(annotation: Any, value: Any) -> bool:
+    try:
+        TypeAdapter(annotation, config={"arbitrary_types_allowed": True}).validate_python(value)
+    except Exception:
+        return False
+    return True

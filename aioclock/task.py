@@ -126,15 +126,16 @@ class Task:
         """
         trigger, delay_s = self.trigger.model_copy(), 0.0
         self.prepare()
-        while trigger.should_trigger():
+        while True:
             try:
+                if not trigger.should_trigger():
+                    return
                 await trigger.trigger_next()
                 await self._run_once()
             except Exception as error:
                 logger.error("run of %s failed", self.key, exc_info=error, extra={"task": self.key})
                 delay_s = longer_delay(delay_s)
-                if not await trigger.get_waiting_time_till_next_trigger():
-                    await asyncio.sleep(delay_s)
+                await asyncio.sleep(delay_s if await _is_due(trigger) else 0)
             else:
                 delay_s = 0.0
 
@@ -147,3 +148,10 @@ class Task:
             if self.timeout is None or not limit.expired():
                 raise
             raise TaskTimeoutError(task_name=self.key, timeout_s=self.timeout) from error
+
+
+async def _is_due(trigger: BaseTrigger) -> bool:
+    try:
+        return not await trigger.get_waiting_time_till_next_trigger()
+    except Exception:
+        return True  # it fails as well, so nothing but a pause keeps it from being asked again at once

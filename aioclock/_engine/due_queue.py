@@ -50,7 +50,7 @@ class DueQueue:
         while left and self._instants and self._instants[0] <= until:
             due = self._instants[0]
             waiting = self._cursors[due]
-            while left and self._fired < len(waiting):
+            while left and self._fired < len(waiting) and self._instants[0] == due:
                 cursor = waiting[self._fired]
                 self._fired += 1
                 if cursor.due == due:
@@ -58,7 +58,7 @@ class DueQueue:
                     fire(cursor, now)
                     if cursor.due is not None:
                         self.add(cursor, cursor.due)
-            if self._fired == len(waiting):
+            if self._fired == len(waiting) and self._instants[0] == due:
                 heappop(self._instants)
                 del self._cursors[due]
                 self._fired = 0

@@ -38,7 +38,7 @@ class Engine:
         self._entries: dict[str, Entry] = {}
         self._open = 0  # cursors and followers that may still bring a tick
         self._followers: dict[asyncio.Task[None], Awaited] = {}
-        self._firing = False
+        self._firing = self._halted = False
         self._over: asyncio.Future[None] = loop.create_future()
 
     def now(self) -> Moment:
@@ -82,7 +82,9 @@ class Engine:
 
     def halt(self) -> None:
         """End all schedules at once; runs go on."""
-        self._firing = False
+        if self._halted:
+            return  # cancelled twice, a trigger could not clean up after itself
+        self._firing, self._halted = False, True
         self._agenda.halt()
         for follower in self._followers:
             follower.cancel()
@@ -116,6 +118,8 @@ class Engine:
         due = self._take(entry, cursor, now) if len(entry.cursors) == 1 else self._take_together(entry, cursor, now)
         if due is not None:
             tick, missed, quotas = due
+            if entry.run is not None and entry.run.handle.done():
+                entry.run.cancel()  # a stranger cancelled it before it began, so nothing of it could tell us
             if entry.run is None:
                 self.runner.start(entry, tick, missed)
                 if quotas:
@@ -204,7 +208,7 @@ class Engine:
             self._over.set_result(None)
 
     def _failed(self, error: Exception) -> None:
-        if not self._over.done():
+        if not self._over.done():  # pragma: no branch - an agenda with nothing left to fire can't fail
             self._over.set_exception(error)
 
     # Triggers that wait by themselves

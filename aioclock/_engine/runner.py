@@ -71,12 +71,14 @@ class Runner:
     def decided(self, run: LiveRun) -> None:
         """Record the outcome of *run*."""
         self.live.discard(run)
-        if run.outcome is not SUCCEEDED:
-            self._log(run)
-        if self._observers:
-            self._announce(self._record(run))
-        if not self.live:
-            self._drained()
+        try:
+            if run.outcome is not SUCCEEDED:
+                self._log(run)
+            if self._observers:
+                self._announce(self._record(run))
+        finally:
+            if not self.live:
+                self._drained()
 
     def ended(self, run: LiveRun) -> None:
         """Free the entry that *run* occupied."""

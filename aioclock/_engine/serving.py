@@ -65,8 +65,8 @@ class Serving:
 
         Being cancelled is a request too: runs are cancelled, but the rest of the shut-down takes its course.
         """
-        self._home = home = ServingTask(self._serve(), on_cancel=self.abort)
         with stop_on_sigterm(self._on_signal, wanted=self._handle_signals):
+            self._home = home = ServingTask(self._serve(), on_cancel=self.abort)
             try:
                 await asyncio.wait((home,))
             except asyncio.CancelledError:

@@ -97,12 +97,12 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
         return latest, count
 
     def _latest_by_bisection(self, known: datetime, until: datetime, anchor: datetime) -> datetime:
-        low, high = known, until
-        while high - low > timedelta(microseconds=1):
+        known, low, high = require_aware(known), require_aware(known), require_aware(until)
+        while low < high:
             middle = low + (high - low) / 2
             tick = self.next_after(middle, anchor)
             if tick is not None and tick <= until:
-                known = low = tick
+                known = low = require_aware(tick)
             else:
                 high = middle
         return known

@@ -1,9 +1,10 @@
 """Ticks of several triggers together."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, PlainValidator, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError, WithJsonSchema
 
@@ -56,6 +57,14 @@ class OrTrigger(LoopController):
 
     # A wait that lost the race is kept for the next call: what it has taken from a queue must not be lost.
     _waits: dict[int, asyncio.Task[None]] = PrivateAttr(default_factory=dict)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy whose triggers are copies too: what they count by themselves is not shared."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy._waits = {}
+        if update is None or "triggers" not in update:
+            copy.__dict__["triggers"] = [trigger.model_copy(deep=deep) for trigger in self.triggers]
+        return copy
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
         """Return the first tick of any of the triggers strictly after *moment* (aware), or None."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from aioclock.custom_types import PositiveNumber, Triggers
-from aioclock.triggers._base import LoopController
+from aioclock.triggers._base import LoopController, require_aware
 
 __all__ = ["Every"]
 
@@ -61,6 +61,7 @@ class Every(LoopController):
         return period if self.mode == "fixed_delay" or not period else None
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
+        moment, anchor = require_aware(moment), require_aware(anchor)  # within one zone Python counts wall time
         first = self.first_tick(anchor)
         if moment < first:
             return first
@@ -70,10 +71,11 @@ class Every(LoopController):
         return anchor + ((moment - anchor) // period + 1) * period
 
     def first_tick(self, anchor: datetime) -> datetime:
+        anchor = require_aware(anchor)
         return anchor if self.first_run_strategy == "immediate" else anchor + self.period
 
     def latest_between(self, after: datetime, until: datetime, anchor: datetime) -> tuple[datetime, int] | None:
-        first = self.next_after(after, anchor)
+        first, until = self.next_after(after, anchor), require_aware(until)
         if first is None or first > until:
             return None
         period = self.period

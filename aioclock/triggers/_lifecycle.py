@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from aioclock.custom_types import Triggers
-from aioclock.triggers._base import BaseTrigger
+from aioclock.triggers._base import BaseTrigger, require_aware
 
 __all__ = ["Forever", "OnShutDown", "OnStartUp", "Once"]
 
@@ -18,7 +18,7 @@ class Once(BaseTrigger):
     type_: Literal[Triggers.ONCE] = Triggers.ONCE
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
-        return anchor if moment < anchor else None
+        return anchor if require_aware(moment) < require_aware(anchor) else None
 
     def first_tick(self, anchor: datetime) -> datetime | None:
         return anchor
@@ -33,7 +33,7 @@ class Forever(BaseTrigger):
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
         """Return the earliest instant after *moment*: the real next tick is the end of a run that nobody knows yet."""
-        return max(anchor, moment + timedelta.resolution)
+        return max(require_aware(anchor), require_aware(moment) + timedelta.resolution)
 
     def first_tick(self, anchor: datetime) -> datetime | None:
         return anchor
@@ -60,7 +60,7 @@ class _LifecycleTrigger(BaseTrigger):
         )
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
-        return anchor if moment < anchor else None
+        return anchor if require_aware(moment) < require_aware(anchor) else None
 
     def first_tick(self, anchor: datetime) -> datetime | None:
         return anchor

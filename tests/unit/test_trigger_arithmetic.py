@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from aioclock import At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
 from aioclock.triggers import BaseTrigger
@@ -189,10 +190,25 @@ def test_bisection_finds_a_lone_last_tick_after_a_long_silence() -> None:
             return at(90_000) if regular is None and moment < at(90_000) else regular
 
     trigger = Lone(step=timedelta(milliseconds=1), most=5_000, asked=[])
-    latest = trigger.latest_between(ANCHOR, at(90_000), ANCHOR)
-    assert latest is not None
-    assert latest[0] in (at(5), at(90_000))  # a gap hides what is behind it, but never makes a tick up
-    assert trigger.latest_between(at(4), at(80_000), ANCHOR) == (at(5), MOST_STEPS)
+    assert trigger.latest_between(ANCHOR, at(90_000), ANCHOR) == (at(90_000), MOST_STEPS)
+    assert trigger.latest_between(ANCHOR, at(80_000), ANCHOR) == (at(5), MOST_STEPS)
+
+
+# What periods are
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        ({}, "no unit is given"),
+        ({"days": 36_526}, "'days': 36526.* is too long; the longest is 36525 days"),
+        ({"weeks": 1e300}, r"'weeks': 1e\+300.* is too long"),
+        ({"seconds": 1e-9}, "'seconds': 1e-09.* is too short; use 0"),
+    ],
+)
+def test_a_period_that_can_not_be_kept_is_refused_with_its_units(units: dict[str, float], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Every.model_validate(units)
 
 
 # What moments are
