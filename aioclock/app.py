@@ -1,6 +1,6 @@
 """The app: what a user declares, and the way to serve it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -16,6 +16,7 @@ from aioclock._engine import Lifespan, RunObserver, Serving, lifespan_opener, re
 from aioclock.custom_types import Triggers
 from aioclock.exceptions import ServingError, TaskDeclarationError
 from aioclock.group import Defaults, Group
+from aioclock.logger import logger
 from aioclock.provider import DependencyProvider, Override
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger
@@ -71,6 +72,8 @@ class AioClock:
     ) -> None:
         require_lifespan(lifespan)
         _require_seconds(shutdown_timeout, name="shutdown_timeout")
+        if handle_signals not in (None, True, False):
+            raise TaskDeclarationError(f"handle_signals must be True, False or None, got {handle_signals!r}")
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
         self._handle_signals = handle_signals
@@ -81,6 +84,7 @@ class AioClock:
         self._copies: dict[str, int] = {}
         """How often each key was asked for, where it was more than once."""
         self._observers: list[RunObserver] = []
+        self._requests: WeakSet[_Request] = WeakSet()
         self._serving: Serving | None = None
         self._birth = next(_births)
         _apps.add(self)
@@ -133,7 +137,7 @@ class AioClock:
 
     # Serving
 
-    async def serve(self) -> None:
+    def serve(self) -> Coroutine[Any, Any, None]:
         """Run everything: lifespan, start-up tasks, schedules, shut-down tasks, end of the lifespan.
 
         Returns when every trigger is exhausted, or after SIGTERM or `stop()`. Cancelling it cancels the runs that are
@@ -143,8 +147,26 @@ class AioClock:
             ServingError: the app is being served already.
             DependencyError: a function has a parameter that can't be filled. Nothing has begun then.
         """
+        request = _Request()
+        self._requests.add(request)
+        return self._serve(request)
+
+    async def _serve(self, request: "_Request") -> None:
+        if request.withdrawn:
+            return
+        self._requests.discard(request)
         if self._serving is not None:
             raise ServingError("the app is being served already; one app is served once at a time")
+        if not self._bound:
+            logger.warning("the app has no tasks; a group's tasks are served where the group is included")
+        try:
+            await self._serve_now()
+        except Exception as error:
+            # Whoever started this in the background may not look at it before the end.
+            logger.error("serving ended by an error: %s: %s", type(error).__name__, error)
+            raise
+
+    async def _serve_now(self) -> None:
         self._serving = serving = Serving(
             self._bound.values(),
             lifespan=lifespan_opener(self._lifespan, self, self._provider)(),
@@ -169,6 +191,8 @@ class AioClock:
         """
         seconds = self._shutdown_timeout if timeout is ... else timeout
         _require_seconds(seconds, name="timeout")
+        for request in self._requests:  # serve() was called but could not begin yet, in a task just created
+            request.withdrawn = True
         if self._serving is not None:
             await self._serving.stop(seconds)
 
@@ -183,6 +207,12 @@ class AioClock:
     def _get_tasks(self, exclude_type: Iterable[Triggers] | None = None) -> list[Task]:
         excluded = LIFECYCLE if exclude_type is None else frozenset(exclude_type)
         return [task for task in self._bound.values() if task.trigger.type_ not in excluded]
+
+
+class _Request:
+    """One call of `serve()` until it begins. Held by its coroutine only, so one that is never awaited is forgotten."""
+
+    withdrawn = False
 
 
 def _require_seconds(seconds: Any, *, name: str) -> None:

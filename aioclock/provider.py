@@ -4,14 +4,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from inspect import Parameter, Signature, signature
 from types import TracebackType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, get_args, get_origin
 
 from fast_depends import Provider, dependency_provider
 from fast_depends.core import CallModel, build_call_model
 from fast_depends.dependencies import Dependant
 from fast_depends.library import CustomField
+from fast_depends.library.serializer import OptionItem
 from fast_depends.pydantic import PydanticSerializer
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from aioclock.exceptions import DependencyError
 from aioclock.utils import callable_name
@@ -94,10 +95,15 @@ class Override:
             self._provider.overrides[self._original] = self._before
 
 
-def _asks_for_injection(parameter: Parameter) -> bool:
+def _asks_for_injection(parameter: Parameter, owner: str) -> bool:
     if parameter.kind in _VARIADIC:
         return False
     annotation = parameter.annotation
+    for marker in (parameter.default, *get_args(annotation)[1:]):
+        if type(marker).__module__ == "fastapi.params":
+            raise DependencyError(
+                f"{owner}: parameter {parameter.name!r} uses FastAPI's {type(marker).__name__}; use aioclock.Depends"
+            )
     return (
         parameter.default is Parameter.empty
         or isinstance(parameter.default, Dependant | CustomField)
@@ -110,12 +116,12 @@ def _has_marker(annotation: Any) -> bool:
     return any(isinstance(extra, Dependant | CustomField) for extra in get_args(annotation)[1:])
 
 
-def needs_injection(func: Callable[..., Any]) -> bool:
+def needs_injection(func: Callable[..., Any], *, owner: str) -> bool:
     """Tell whether *func* has a parameter that must be filled; without one it can be called as it is."""
     code = getattr(func, "__code__", None)
     if code is not None and not code.co_argcount and not code.co_kwonlyargcount and not hasattr(func, "__wrapped__"):
         return False  # the ordinary case, told without building a signature
-    return any(_asks_for_injection(parameter) for parameter in _signature(func).parameters.values())
+    return any(_asks_for_injection(parameter, owner) for parameter in _signature(func).parameters.values())
 
 
 def _signature(func: Callable[..., Any]) -> Signature:
@@ -160,14 +166,18 @@ def _check(model: CallModel, *, owner: str, given: frozenset[str], path: tuple[C
         circle = " -> ".join(step.call_name for step in (*path[path.index(model) :], model))
         raise DependencyError(f"{owner}: a dependency depends on itself: {circle}")
     where = f" of dependency {model.call_name!r}" if path else ""
-    if not _is_understood(model):
-        raise DependencyError(f"{owner}: an annotation{where} names a type that is not known where it is read")
-    for item in model.params:
+    for item in (*model.params, *_typed_dependencies(model)):
         if item.kind in _VARIADIC and not _accepts(item.field_type, item.default_value):
             raise DependencyError(
                 f"{owner}: nothing fills *{item.field_name}{where}, and its annotation does not allow that; drop it"
             )
-        if item.default_value is ... and item.kind not in _VARIADIC and item.field_name not in given:
+        if isinstance(item.field_type, str | ForwardRef):
+            raise DependencyError(
+                f"{owner}: the annotation {_text_of(item.field_type)!r} of parameter {item.field_name!r}{where} "
+                "can't be resolved; what it names must be imported at run time, not under TYPE_CHECKING only"
+            )
+        filled = item.field_name in given or item.field_name in model.dependencies
+        if item.default_value is ... and item.kind not in _VARIADIC and not filled:
             raise DependencyError(
                 f"{owner}: parameter {item.field_name!r}{where} has neither a default nor Depends(...)"
             )
@@ -177,10 +187,14 @@ def _check(model: CallModel, *, owner: str, given: frozenset[str], path: tuple[C
         given |= {name}  # fast-depends hands what is solved so far to later dependencies, by name
 
 
-def _is_understood(model: CallModel) -> bool:
-    """Tell whether pydantic could resolve all annotations; where it could not, it fails at the first call only."""
-    validated: type[BaseModel] | None = getattr(model.serializer, "model", None)
-    return validated is None or validated.__pydantic_complete__ or bool(validated.model_rebuild(raise_errors=False))
+def _typed_dependencies(model: CallModel) -> list[OptionItem]:
+    """Return the parameters that `Depends` fills; of them only the annotation is of interest here."""
+    options = model.serializer.options if model.serializer is not None else {}
+    return [option for name, option in options.items() if name in model.dependencies]
+
+
+def _text_of(annotation: str | ForwardRef) -> str:
+    return annotation if isinstance(annotation, str) else annotation.__forward_arg__
 
 
 def _accepts(annotation: Any, value: Any) -> bool:

@@ -112,7 +112,7 @@ class Task:
         """
         if self._call is None:
             call = as_async(self.func, self.limiter)
-            if needs_injection(self.func):
+            if needs_injection(self.func, owner=f"task {self.key!r}"):
                 model = call_model(call, self.provider)
                 require_resolvable(model, owner=f"task {self.key!r}")
                 call = inject(model)

@@ -44,7 +44,10 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'a', 'b'?"` for an error message, or nothing when nothing is close."""
     from difflib import get_close_matches  # only errors need it, and importing it takes longer than this module
 
-    matches = get_close_matches(wrong, list(known), n=3, cutoff=0.6)
+    known = list(known)
+    # A cutoff would keep out what differs in case only.
+    exact = [name for name in known if name.lower() == wrong.lower()]
+    matches = exact or get_close_matches(wrong, known, n=3, cutoff=0.6)
     return f"; did you mean {', '.join(map(repr, matches))}?" if matches else ""
 
 

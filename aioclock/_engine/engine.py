@@ -121,6 +121,12 @@ class Engine:
             if entry.run is not None and entry.run.handle.done():
                 entry.run.cancel()  # a stranger cancelled it before it began, so nothing of it could tell us
             if entry.run is None:
+                if missed:
+                    late_s = now.epoch - tick
+                    logger.warning(
+                        "%d tick(s) of %s passed unanswered; one run answers them all", missed + 1, entry.key,
+                        extra={"task": entry.key, "missed": missed, "late_s": late_s},
+                    )  # fmt: skip
                 self.runner.start(entry, tick, missed)
                 if quotas:
                     self._count(entry, quotas)

@@ -53,7 +53,10 @@ def simulate(app: AioClock, *, start: datetime | str = DEFAULT_START) -> "Simula
 
     Raises:
         ValueError: *start* has no time zone, or is no ISO 8601 text.
+        TypeError: *app* is no app.
     """
+    if not isinstance(app, AioClock):
+        raise TypeError(f"simulate() takes an AioClock app, got {app!r}")
     return Simulation(app, as_moment(start, name="start"))
 
 

@@ -1,6 +1,7 @@
 """Ticks at a wall-clock time of day, in a zone of its own."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
@@ -15,20 +16,33 @@ from aioclock.utils import did_you_mean
 
 __all__ = ["At", "WallClockTrigger", "ZoneName"]
 
+MACHINE_FILES = frozenset({"Factory", "localtime", "posixrules"})
+"""Stand beside the zones in a system's database and change with the machine."""
 DAYS: tuple[EveryT, ...] = get_args(EveryT)
 
 
 def _zone_key(value: Any) -> Any:
+    if value is UTC:
+        return "UTC"
     return value.key if isinstance(value, ZoneInfo) and value.key else value
 
 
 def _known_zone(name: str) -> str:
+    if name in MACHINE_FILES:
+        raise ValueError(
+            f"{name!r} is what the machine is set to and no zone; use a name like 'Europe/Berlin' or 'UTC'"
+        )
     try:
         ZoneInfo(name)
     except (OSError, ValueError, LookupError) as error:  # missing, malformed ("../x"), or a directory ("Europe")
-        hint = did_you_mean(name, available_timezones()) or "; use a name like 'Europe/Berlin' or 'UTC'"
-        raise ValueError(f"unknown time zone {name!r}{hint}") from error
+        raise ValueError(f"unknown time zone {name[:80]!r}{_zone_hint(name[:80])}") from error
     return name
+
+
+def _zone_hint(name: str) -> str:
+    if re.fullmatch(r"(?i)(UTC|GMT)?[+-]\d.*", name):
+        return "; for a fixed offset of one hour east of Greenwich write 'Etc/GMT-1': the sign is the other way round"
+    return did_you_mean(name, available_timezones() - MACHINE_FILES) or "; use a name like 'Europe/Berlin' or 'UTC'"
 
 
 ZoneName = Annotated[str, BeforeValidator(_zone_key), AfterValidator(_known_zone)]

@@ -45,8 +45,9 @@ class Cron(WallClockTrigger):
     @field_validator("cron")
     @classmethod
     def _parses(cls, value: str) -> str:
-        _parsed(value)
-        return value
+        expression = value.strip()
+        _parsed(expression)
+        return expression
 
     @property
     def pattern(self) -> "CronPattern":

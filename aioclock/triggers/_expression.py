@@ -188,12 +188,41 @@ def _refusal(expression: str, advice: str) -> ValueError:
     return ValueError(f"invalid cron expression {expression!r}: {advice}")
 
 
+_INSTEAD = {
+    "@reboot": "use the trigger Once()",
+    "@every": "use the trigger Every(minutes=5)",
+    "tz=": "give the zone as tz=",
+    "cron_tz=": "give the zone as tz=",
+}
+
+
 def _hint(expression: str) -> str:
     fields = expression.lower().split()
+    for start, advice in _INSTEAD.items():
+        if expression.lower().lstrip().startswith(start):
+            return advice
+    wrong = [_NAMES[place] for place, field in enumerate(fields[: len(_NAMES)]) if not _parses_alone(field, place)]
+    if len(fields) in (6, 7) and wrong and _parses(" ".join((*fields[1:6], fields[0], *fields[6:]))):
+        return f"the seconds come last here: {' '.join((*fields[1:6], fields[0], *fields[6:]))!r}"
     backwards = re.search(r"(?<![^,])([0-7])l(?![^,])", fields[_WEEKDAY]) if len(fields) > _WEEKDAY else None
     if backwards is None:
-        return _SHAPE
+        return f"the {' and the '.join(wrong)} field can't be understood; {_SHAPE}" if wrong else _SHAPE
     return f"for the last such weekday of the month write 'L{backwards[1]}', not '{backwards[0].upper()}'"
+
+
+_NAMES = ("minute", "hour", "day-of-month", "month", "day-of-week", "second", "year")
+
+
+def _parses(expression: str) -> bool:
+    try:
+        croniter(expression, 0.0)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _parses_alone(field: str, place: int) -> bool:
+    return _parses(" ".join(field if other == place else "*" for other in range(max(5, place + 1))))
 
 
 def _pattern(parsed: Any) -> CronPattern:

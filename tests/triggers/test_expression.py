@@ -133,7 +133,7 @@ def test_a_pattern_survives_pickling(expression: str) -> None:
         ("60 * * * *", "minute(0-59)"),
         ("0 0 0 * *", "day-of-month(1-31)"),
         ("0 0 * * 8", "day-of-week(0-7)"),
-        ("@reboot", "write 'minute"),
+        ("@reboot", "use the trigger Once()"),
         ("0 0 * * 1#6", "write 'minute"),
         ("0 0 1,15W * *", "write 'minute"),
         ("0 0 * * 5L", "write 'L5'"),

@@ -122,7 +122,9 @@ def with_variadics() -> Callable[..., Any]:
 
 
 def with_unknown_type() -> Callable[..., Any]:
-    async def work(value: "NoSuchType" = Depends(lambda: 1)) -> None: ...  # type: ignore[name-defined] # noqa: F821 - it is missing on purpose
+    depends = Depends(lambda: 1)
+
+    async def work(value: "NoSuchType" = depends) -> None: ...  # type: ignore[name-defined] # noqa: F821 - on purpose
 
     return work
 

@@ -151,7 +151,7 @@ def test_a_function_whose_parameters_all_fill_themselves_is_called_as_it_is() ->
 
     def annotated(number: Annotated[int, "no marker"] = 1) -> None: ...
 
-    assert not any(map(needs_injection, (plain, variadic, annotated)))
+    assert not any(needs_injection(func, owner="task") for func in (plain, variadic, annotated))
 
 
 async def test_a_marker_in_the_annotation_counts_beside_a_default() -> None:
@@ -159,7 +159,7 @@ async def test_a_marker_in_the_annotation_counts_beside_a_default() -> None:
         return value, others, flag
 
     app_with(work)
-    assert needs_injection(work)
+    assert needs_injection(work, owner="task")
     assert await run_with_injected_deps(work) == ("real", (), True)
 
 
