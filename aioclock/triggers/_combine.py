@@ -63,7 +63,7 @@ class OrTrigger(LoopController):
         copy = super().model_copy(update=update, deep=deep)
         copy._waits = {}
         if update is None or "triggers" not in update:
-            copy.__dict__["triggers"] = [trigger.model_copy(deep=deep) for trigger in self.triggers]
+            copy.triggers = [trigger.model_copy(deep=deep) for trigger in self.triggers]
         return copy
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
