@@ -1,6 +1,6 @@
 """Dependencies: which function fills a parameter, and what stands in for it in tests."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from inspect import Parameter, Signature, signature
 from types import TracebackType
@@ -10,7 +10,7 @@ from fast_depends import Provider, dependency_provider
 from fast_depends.core import CallModel, build_call_model
 from fast_depends.dependencies import Dependant
 from fast_depends.library import CustomField
-from fast_depends.library.serializer import OptionItem
+from fast_depends.library.serializer import OptionItem, Serializer, SerializerProto
 from fast_depends.pydantic import PydanticSerializer
 from pydantic import TypeAdapter
 
@@ -27,7 +27,38 @@ __all__ = [
     "require_resolvable",
 ]
 
-_SERIALIZER = PydanticSerializer()
+
+class _SharedSerializer(SerializerProto):
+    """Builds the pydantic model that checks a function's parameters, once for each name and signature.
+
+    fast-depends asks for one for a dependency as often as somebody depends on it, and building it takes longer than
+    all the rest of adding a task.
+    """
+
+    def __init__(self) -> None:
+        self._build = PydanticSerializer()
+        self._built: dict[Hashable, Serializer] = {}
+
+    def __call__(self, *, name: str, options: list[OptionItem], response_type: Any) -> Serializer:
+        shape = tuple((o.field_name, o.field_type, type(o.default_value), o.default_value, o.kind) for o in options)
+        key = (name, shape, response_type)
+        try:
+            serializer = self._built.get(key)
+        except TypeError:  # a default or an annotation that can't be hashed
+            return self._build(name=name, options=options, response_type=response_type)
+        if serializer is None:
+            if len(self._built) >= MOST_SERIALIZERS:
+                self._built.clear()
+            serializer = self._built[key] = self._build(name=name, options=options, response_type=response_type)
+        return serializer
+
+    @staticmethod
+    def encode(message: Any) -> bytes:
+        return PydanticSerializer.encode(message)
+
+
+MOST_SERIALIZERS = 1024
+_SERIALIZER = _SharedSerializer()
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
