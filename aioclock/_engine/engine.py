@@ -105,7 +105,7 @@ class Engine:
         now = self._agenda.now()
         shift_s = now.epoch - now.elapsed
         dues = [cursor.due + shift_s * cursor.elapsed for cursor in entry.cursors if cursor.due is not None]
-        for source in self._followers.values():
+        for source in list(self._followers.values()):
             if source.entry is entry:
                 waiting_s = await source.trigger.get_waiting_time_till_next_trigger()
                 dues.extend([] if waiting_s is None else [now.epoch + waiting_s])
@@ -121,12 +121,6 @@ class Engine:
             if entry.run is not None and entry.run.handle.done():
                 entry.run.cancel()  # a stranger cancelled it before it began, so nothing of it could tell us
             if entry.run is None:
-                if missed:
-                    late_s = now.epoch - tick
-                    logger.warning(
-                        "%d tick(s) of %s passed unanswered; one run answers them all", missed + 1, entry.key,
-                        extra={"task": entry.key, "missed": missed, "late_s": late_s},
-                    )  # fmt: skip
                 self.runner.start(entry, tick, missed)
                 if quotas:
                     self._count(entry, quotas)

@@ -47,6 +47,11 @@ class Runner:
 
     def start(self, entry: Entry, scheduled: float, missed: int = 0) -> LiveRun:
         """Start a run of *entry* for the tick *scheduled* (seconds since the epoch); it occupies the entry."""
+        if missed:
+            logger.warning(
+                "%d tick(s) of %s passed unanswered; one run answers them all", missed + 1, entry.key,
+                extra={"task": entry.key, "missed": missed},
+            )  # fmt: skip
         entry.run = run = LiveRun(entry, self, scheduled, missed)
         self.live.add(run)
         run.start(self._loop)

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from inspect import iscoroutine
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from anyio import CapacityLimiter
+from anyio.to_thread import current_default_thread_limiter
 from asyncer import asyncify
 
 from aioclock.utils import is_async_callable
@@ -23,7 +25,7 @@ def as_async(func: Callable[..., Any], limiter: CapacityLimiter | None) -> Calla
     if is_async_callable(func):
         return func
 
-    begin = asyncify(_begin, limiter=limiter)
+    own_begin = None if limiter is None else asyncify(_begin, limiter=limiter)
 
     @wraps(func)
     async def in_thread(*args: Any, **kwargs: Any) -> Any:
@@ -31,7 +33,7 @@ def as_async(func: Callable[..., Any], limiter: CapacityLimiter | None) -> Calla
         assert task is not None
         _calls[task] = call = _ThreadCall(partial(func, *args, **kwargs) if kwargs or args else func)
         try:
-            result = await begin(call)
+            result = await (own_begin or _default_begin())(call)
         finally:
             del _calls[task]
             if call.cancelled:
@@ -59,6 +61,18 @@ class _ThreadCall:
 
 def _begin(call: _ThreadCall) -> Any:
     return call.func() if call.claimed_by("thread") else None
+
+
+_begins: "WeakKeyDictionary[asyncio.AbstractEventLoop, Callable[[_ThreadCall], Awaitable[Any]]]" = WeakKeyDictionary()
+
+
+def _default_begin() -> Callable[[_ThreadCall], Awaitable[Any]]:
+    # anyio would look its default limiter up at every call, which takes as long as all the rest that we add.
+    loop = asyncio.get_running_loop()
+    begin = _begins.get(loop)
+    if begin is None:
+        begin = _begins[loop] = asyncify(_begin, limiter=current_default_thread_limiter())
+    return begin
 
 
 _calls: "dict[asyncio.Task[Any], _ThreadCall]" = {}
