@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial, wraps
+from functools import wraps
 from inspect import iscoroutine
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from anyio import CapacityLimiter
-from anyio.to_thread import current_default_thread_limiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from asyncer import asyncify
 
 from aioclock.utils import is_async_callable
@@ -25,15 +25,17 @@ def as_async(func: Callable[..., Any], limiter: CapacityLimiter | None) -> Calla
     if is_async_callable(func):
         return func
 
-    own_begin = None if limiter is None else asyncify(_begin, limiter=limiter)
-
     @wraps(func)
     async def in_thread(*args: Any, **kwargs: Any) -> Any:
         task = asyncio.current_task()
         assert task is not None
-        _calls[task] = call = _ThreadCall(partial(func, *args, **kwargs) if kwargs or args else func)
+        _calls[task] = call = _ThreadCall(func)
+        threads = limiter or _default_limiter()
         try:
-            result = await (own_begin or _default_begin())(call)
+            if args or kwargs:
+                result = await asyncify(_begin, limiter=threads)(call, *args, **kwargs)
+            else:  # what asyncify comes to, without the price of passing arguments
+                result = await run_sync(_begin, call, limiter=threads)
         finally:
             del _calls[task]
             if call.cancelled:
@@ -49,7 +51,7 @@ class _ThreadCall:
 
     __slots__ = ("_claim", "cancelled", "func")
 
-    def __init__(self, func: Callable[[], Any]) -> None:
+    def __init__(self, func: Callable[..., Any]) -> None:
         self.func = func
         self._claim: dict[str, str] = {}
         self.cancelled = False
@@ -59,20 +61,20 @@ class _ThreadCall:
         return self._claim.setdefault("by", claimant) == claimant
 
 
-def _begin(call: _ThreadCall) -> Any:
-    return call.func() if call.claimed_by("thread") else None
+def _begin(call: _ThreadCall, *args: Any, **kwargs: Any) -> Any:
+    return call.func(*args, **kwargs) if call.claimed_by("thread") else None
 
 
-_begins: "WeakKeyDictionary[asyncio.AbstractEventLoop, Callable[[_ThreadCall], Awaitable[Any]]]" = WeakKeyDictionary()
+_default_limiters: "WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter]" = WeakKeyDictionary()
 
 
-def _default_begin() -> Callable[[_ThreadCall], Awaitable[Any]]:
-    # anyio would look its default limiter up at every call, which takes as long as all the rest that we add.
+def _default_limiter() -> CapacityLimiter:
+    # anyio would look it up at every call, which takes as long as all the rest that we add.
     loop = asyncio.get_running_loop()
-    begin = _begins.get(loop)
-    if begin is None:
-        begin = _begins[loop] = asyncify(_begin, limiter=current_default_thread_limiter())
-    return begin
+    limiter = _default_limiters.get(loop)
+    if limiter is None:
+        limiter = _default_limiters[loop] = current_default_thread_limiter()
+    return limiter
 
 
 _calls: "dict[asyncio.Task[Any], _ThreadCall]" = {}
