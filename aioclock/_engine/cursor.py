@@ -128,7 +128,8 @@ class WallCursor(Cursor):
 
     def _next_after(self, tick: datetime) -> datetime | None:
         following = self.trigger.next_after(tick, self.anchor)
-        if following is not None and require_aware(following) <= tick:
+        if following is not None and (following.tzinfo is None or following <= tick):
+            require_aware(following)
             raise ValueError(f"next_after({tick.isoformat()}) must be strictly later, got {following.isoformat()}")
         return following
 

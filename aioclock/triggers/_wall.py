@@ -88,9 +88,11 @@ def next_instant(pattern: WallPattern, zone: ZoneInfo, after: datetime) -> datet
     assert tick == datetime(2024, 3, 31, 1, tzinfo=UTC)  # 03:00 in Berlin, right after the gap
     ```
     """
-    search = _next_wildcard if pattern.wildcard else _next_fixed
     try:
-        tick = search(pattern, zone, _naive(after))
+        if zone.key == "UTC":  # the most frequent zone, where the clock shows every instant once
+            tick = pattern.next_wall(_naive(after) + _SECOND)
+        else:
+            tick = (_next_wildcard if pattern.wildcard else _next_fixed)(pattern, zone, _naive(after))
     except OverflowError:  # past the year 9999
         return None
     return None if tick is None or tick - _START > _LAST else _aware(tick)
