@@ -28,7 +28,7 @@ class Engine:
     """Owns the schedules of one serving and hands what is due to the runner.
 
     Args:
-        observers: Called with the record of every run and of every skipped tick.
+        observers: Called with the facts of every run and of every skipped tick.
     """
 
     def __init__(self, clock: Clock, observers: Iterable[RunObserver]) -> None:

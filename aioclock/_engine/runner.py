@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from traceback import format_exception
 
 from aioclock._engine.cursor import Moment
 from aioclock._engine.entry import Entry
 from aioclock._engine.run import SUCCEEDED, LiveRun
 from aioclock.logger import logger
-from aioclock.runs import Outcome, Run, RunError
+from aioclock.runs import Outcome, RunError, RunFacts
 from aioclock.utils import longer_delay
 
 __all__ = ["RunObserver", "Runner"]
 
-RunObserver = Callable[[Run], None]
+RunObserver = Callable[[RunFacts], None]
 
 
 class Runner:
@@ -22,7 +21,7 @@ class Runner:
 
     Args:
         now: Tells the present.
-        observers: Called with the record of every run and of every skipped tick; they must not raise.
+        observers: Called with the facts of every run and of every skipped tick; they must not raise.
         on_free: Called when a run ends for which cursors of its entry have waited.
         on_drained: Called when the last open run has its outcome.
     """
@@ -59,19 +58,10 @@ class Runner:
 
     def skip(self, key: str, reason: str, *, scheduled: float, missed: int, now: Moment) -> None:
         """Record that a tick got no run."""
-        late_s = _late_s(now.epoch, scheduled)
+        late_s = max(0.0, now.epoch - scheduled)
         logger.warning("run of %s skipped: %s", key, reason, extra={"task": key, "reason": reason, "late_s": late_s})
         if self._observers:
-            self._announce(
-                Run(
-                    task_key=key,
-                    scheduled_at=_aware(scheduled),
-                    outcome=Outcome.SKIPPED,
-                    reason=reason,
-                    lateness_s=late_s,
-                    missed=missed,
-                )
-            )
+            self._announce(RunFacts(key, scheduled, Outcome.SKIPPED.value, now.epoch, reason=reason, missed=missed))
 
     def decided(self, run: LiveRun) -> None:
         """Record the outcome of *run*."""
@@ -80,7 +70,7 @@ class Runner:
             if run.outcome is not SUCCEEDED:
                 self._log(run)
             if self._observers:
-                self._announce(self._record(run))
+                self._announce(self._facts(run))
         finally:
             if not self.live:
                 self._drained()
@@ -105,24 +95,16 @@ class Runner:
         else:
             logger.info("run of %s cancelled", run.slot.key, extra=facts)
 
-    def _announce(self, run: Run) -> None:
+    def _announce(self, facts: RunFacts) -> None:
         for observe in self._observers:
-            observe(run)
+            observe(facts)
 
-    def _record(self, run: LiveRun) -> Run:
+    def _facts(self, run: LiveRun) -> RunFacts:
         now = self._now()
         started = now.epoch if run.started is None else now.epoch - (now.elapsed - run.started)
+        error = None if run.error is None else _as_text(run.error)
         assert run.outcome is not None
-        return Run(
-            task_key=run.slot.key,
-            scheduled_at=_aware(run.scheduled),
-            started_at=_aware(started),
-            finished_at=_aware(now.epoch),
-            outcome=run.outcome,
-            error=None if run.error is None else _as_text(run.error),
-            lateness_s=_late_s(started, run.scheduled),
-            missed=run.missed,
-        )
+        return RunFacts(run.slot.key, run.scheduled, run.outcome.value, now.epoch, started, None, error, run.missed)
 
     async def finish(self, *, patience_s: float | None, hurry: asyncio.Event) -> None:
         """Return when no run is open: wait *patience_s* (None: for ever) or until *hurry* is set, then cancel.
@@ -151,15 +133,6 @@ class Runner:
         if self._all_decided is not None and not self._all_decided.done():
             self._all_decided.set_result(None)
         self._on_drained()
-
-
-def _aware(epoch: float) -> datetime:
-    return datetime.fromtimestamp(epoch, UTC)
-
-
-def _late_s(epoch: float, scheduled: float) -> float:
-    # Seconds since the epoch are exact to a quarter of a microsecond only.
-    return max(0.0, round(epoch - scheduled, 6))
 
 
 def _as_text(error: BaseException) -> RunError:

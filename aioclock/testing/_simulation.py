@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from aioclock.app import AioClock
 from aioclock.exceptions import ServingError
-from aioclock.runs import Run
+from aioclock.runs import Run, RunFacts, run_of
 from aioclock.testing._clock import DEFAULT_START, as_moment
 from aioclock.testing._lookup import TaskRef, keys_of
 from aioclock.testing._loop import VirtualEventLoop, VirtualTimeError
@@ -68,7 +68,7 @@ class Simulation:
 
     def __init__(self, app: AioClock, start: datetime) -> None:
         self._app = app
-        self._runs: list[Run] = []
+        self._runs: list[RunFacts] = []
         self._record = self._runs.append
         self._runner = asyncio.Runner(loop_factory=partial(VirtualEventLoop, start))
         self._start = start
@@ -117,7 +117,7 @@ class Simulation:
             TaskIdNotFound: *ref* means no task, or its name is that of several.
         """
         keys = None if ref is None else keys_of(ref, self._app._tasks)
-        runs = self._runs if keys is None else (run for run in self._runs if run.task_key in keys)
+        runs = [run_of(facts) for facts in self._runs if keys is None or facts.task_key in keys]
         return sorted(runs, key=lambda run: run.scheduled_at)
 
     # Moving

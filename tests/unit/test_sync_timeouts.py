@@ -8,7 +8,7 @@ import pytest
 from aioclock import AioClock, Every, Once
 from aioclock.api import get_metadata_of_all_tasks, run_specific_task
 from aioclock.exceptions import TaskTimeoutError
-from aioclock.runs import Outcome, Run
+from aioclock.runs import Outcome, RunFacts
 
 
 async def test_whoever_waits_for_a_thread_is_told_of_its_timeout_at_once() -> None:
@@ -26,10 +26,10 @@ async def test_whoever_waits_for_a_thread_is_told_of_its_timeout_at_once() -> No
 
 async def test_a_task_does_not_run_again_before_its_timed_out_thread_has_ended() -> None:
     release, threads, most = threading.Event(), [], []
-    runs: list[Run] = []
+    runs: list[RunFacts] = []
     three = asyncio.Event()
 
-    def note(run: Run) -> None:
+    def note(run: RunFacts) -> None:
         runs.append(run)
         if len(runs) == 3:
             three.set()
