@@ -48,7 +48,7 @@ async def run_specific_task(task_id: UUID, app: AioClock) -> Any:
         TaskIdNotFound: no task of *app* has that id.
         TaskTimeoutError: the run outlived the task's timeout and was cancelled.
     """
-    task = next((task for task in app._get_tasks(exclude_type=()) if task.id == task_id), None)
+    task = next((task for task in app._tasks if task.id == task_id), None)
     if task is None:
         raise TaskIdNotFound(task_id)
     return await run_by_hand(task)
@@ -62,5 +62,5 @@ async def get_metadata_of_all_tasks(app: AioClock) -> list[TaskMetadata]:
             trigger=task.trigger.model_copy(update={"expected_trigger_time": await app.next_tick(task)}),
             task_name=task.display_name,
         )
-        for task in app._get_tasks(exclude_type=())
+        for task in app._tasks
     ]
