@@ -4,6 +4,9 @@ from fast_depends import Depends
 
 from aioclock.app import AioClock
 from aioclock.group import Group
+from aioclock.policies import Jitter, Overlap, Retry
+from aioclock.provider import CurrentRun
+from aioclock.runs import Outcome, Run, current_run
 from aioclock.triggers import At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
 
 __version__ = "0.4.0"
@@ -12,13 +15,20 @@ __all__ = [
     "AioClock",
     "At",
     "Cron",
+    "CurrentRun",
     "Depends",
     "Every",
     "Forever",
     "Group",
+    "Jitter",
     "OnShutDown",
     "OnStartUp",
     "Once",
     "OrTrigger",
+    "Outcome",
+    "Overlap",
+    "Retry",
+    "Run",
     "__version__",
+    "current_run",
 ]

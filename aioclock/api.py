@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, SerializeAsAny
 
-from aioclock._engine import run_by_hand
 from aioclock.app import AioClock, owner_of
 from aioclock.exceptions import TaskIdNotFound
 from aioclock.task import Task
@@ -44,6 +43,8 @@ async def run_with_injected_deps(func: Callable[P, Awaitable[R] | R]) -> R:
 async def run_specific_task(task_id: UUID, app: AioClock) -> Any:
     """Run the task with the id *task_id* now, within its timeout, and return its result.
 
+    It goes on beside whatever is going on of the task; `AioClock.run_now` keeps to the overlap policy instead.
+
     Raises:
         TaskIdNotFound: no task of *app* has that id.
         TaskTimeoutError: the run outlived the task's timeout and was cancelled.
@@ -51,7 +52,7 @@ async def run_specific_task(task_id: UUID, app: AioClock) -> Any:
     task = next((task for task in app._tasks if task.id == task_id), None)
     if task is None:
         raise TaskIdNotFound(task_id)
-    return await run_by_hand(task)
+    return await app._roster.run_now(app._roster.entries[task.key], beside=True)
 
 
 async def get_metadata_of_all_tasks(app: AioClock) -> list[TaskMetadata]:

@@ -1,7 +1,8 @@
 """The app: what a user declares, and the way to serve it."""
 
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from itertools import count
 from math import isnan
@@ -11,34 +12,43 @@ from weakref import WeakSet
 
 from anyio import CapacityLimiter
 from fast_depends import Provider
+from typing_extensions import Unpack
 
-from aioclock._engine import Lifespan, RunObserver, Serving, lifespan_opener, require_lifespan
+from aioclock._engine import (
+    LIFECYCLE,
+    Lifespan,
+    Listeners,
+    Roster,
+    Serving,
+    lifespan_opener,
+    mark_log_records,
+    require_lifespan,
+)
+from aioclock.commands import Commands
 from aioclock.custom_types import Triggers
+from aioclock.events import Event
 from aioclock.exceptions import ServingError, TaskDeclarationError
+from aioclock.executors import ProcessPool
 from aioclock.group import Defaults, Group
 from aioclock.logger import logger
+from aioclock.policies import Policies, PolicyArgs
 from aioclock.provider import DependencyProvider, Override
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger
 
-__all__ = ["AioClock", "owner_of"]
+__all__ = ["AioClock", "Handle", "owner_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-LIFECYCLE = frozenset({Triggers.ON_START_UP, Triggers.ON_SHUT_DOWN})
-"""Types of the triggers that no schedule has: the app itself gives their ticks."""
 
 _apps: "WeakSet[AioClock]" = WeakSet()
 _births = count()
 
 
-class AioClock:
+class AioClock(Commands):
     """A collection of tasks that are served together.
 
     ```python
-    import asyncio
-
     from aioclock import AioClock, Every
 
     app = AioClock()
@@ -49,7 +59,7 @@ class AioClock:
         print("hello")
 
 
-    asyncio.run(app.serve())
+    app.run()
     ```
 
     Args:
@@ -60,6 +70,8 @@ class AioClock:
             0 for none, None for as long as it takes.
         handle_signals: Whether `serve()` turns SIGTERM into a graceful stop. None: in the main thread, if nobody else
             handles SIGTERM.
+        history: How many runs of each task are remembered, at least 1; see `runs`.
+        policies: What holds for all tasks of the app whose group does not say it either; see `Group.task`.
     """
 
     def __init__(
@@ -69,56 +81,98 @@ class AioClock:
         limiter: CapacityLimiter | None = None,
         shutdown_timeout: float | None = 30.0,
         handle_signals: bool | None = None,
+        history: int = 100,
+        **policies: Unpack[PolicyArgs],
     ) -> None:
         require_lifespan(lifespan)
         _require_seconds(shutdown_timeout, name="shutdown_timeout")
-        if handle_signals not in (None, True, False):
-            raise TaskDeclarationError(f"handle_signals must be True, False or None, got {handle_signals!r}")
+        _require_settings(handle_signals, history)
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
         self._handle_signals = handle_signals
         self._provider = DependencyProvider()
+        self._pool = ProcessPool()
+        self._listeners = Listeners(self._provider)
+        self._roster = Roster(self._listeners, history_size=history)
         self._root = Group(limiter=limiter)
         self._root.report_to(self._bind)
-        self._bound: dict[str, Task] = {}
+        self._policies = Policies.of("AioClock", policies)
         self._copies: dict[str, int] = {}
         """How often each key was asked for, where it was more than once."""
-        self._observers: list[RunObserver] = []
         self._requests: WeakSet[_Request] = WeakSet()
-        self._serving: Serving | None = None
         self._birth = next(_births)
         _apps.add(self)
 
     # Declaring
 
     def task(
-        self, *, trigger: BaseTrigger, timeout: float | None = None, name: str | None = None
+        self, *, trigger: BaseTrigger, name: str | None = None, **policies: Unpack[PolicyArgs]
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Return a decorator that adds a function to the app and gives it back unchanged; see `Group.task`."""
-        return self._root.task(trigger=trigger, timeout=timeout, name=name)
+        return self._root.task(trigger=trigger, name=name, **policies)
 
     def include_group(self, group: Group) -> None:
         """Add all tasks of *group*, also those that it will get later; see `Group.include_group`."""
         self._root.include_group(group)
 
+    def on(self, *events: type[Event], task: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Return a decorator for a function, sync or async, that is told *events* of these classes.
+
+        The event goes to the parameter that is annotated with its class; other parameters are filled by `Depends`.
+        Each listener gets its events in order, one at a time, beside the runs. What it raises is logged; a call that
+        takes more than 30 s is cancelled; of more than 1,000 events that wait for it the newest are lost.
+
+        ```python
+        from aioclock import AioClock, Every
+        from aioclock.events import RunFailed
+
+        app = AioClock()
+
+
+        @app.on(RunFailed, task="etl.*")
+        async def tell_somebody(event: RunFailed) -> None:
+            print(f"{event.run.task_key} failed: {event.run.error}")
+        ```
+
+        Args:
+            events: Classes of `aioclock.events`; a base class such as `Event` stands for all that derive from it.
+            task: Only events of tasks whose key matches this glob.
+
+        Raises:
+            TaskDeclarationError: there is nothing to listen to, or the function can't be told.
+            DependencyError: a parameter can't be filled.
+        """
+
+        def decorate(func: Callable[P, R]) -> Callable[P, R]:
+            self._listeners.add(func, events, task=task)
+            return func
+
+        return decorate
+
     def _bind(self, task: Task, defaults: Defaults) -> None:
         """Make a task of a group this app's own: with its key, its dependencies and the defaults that hold here."""
-        key = task.key
-        if key in self._bound:
-            if task.name is not None or self._bound[key].name is not None:
-                raise TaskDeclarationError(f"the name {key!r} is given to two tasks; names are unique")
-            self._copies[key] = number = self._copies.get(key, 1) + 1
-            key = f"{key}#{number}"
-        bound = replace(
-            task,
-            key=key,
-            timeout=defaults.timeout if task.timeout is None else task.timeout,
-            limiter=defaults.limiter,
-            provider=self._provider,
+        key = self._free_key(task)
+        self._roster.add(
+            task.bound(
+                key,
+                policies=task.policies.over(defaults.policies).over(self._policies),
+                limiter=defaults.limiter,
+                provider=self._provider,
+                pool=self._pool,
+            )
         )
-        if self._serving is not None:
-            self._serving.add(bound)
-        self._bound[key] = bound
+
+    def _free_key(self, task: Task) -> str:
+        key, taken = task.key, self._roster.tasks
+        if key not in taken:
+            return key
+        if task.name is not None or taken[key].name is not None:
+            raise TaskDeclarationError(f"the name {key!r} is given to two tasks; names are unique")
+        number = self._copies.get(key, 1) + 1
+        while f"{key}#{number}" in taken:
+            number += 1
+        self._copies[key] = number
+        return f"{key}#{number}"
 
     # Dependencies
 
@@ -151,33 +205,102 @@ class AioClock:
         self._requests.add(request)
         return self._serve(request)
 
-    async def _serve(self, request: "_Request") -> None:
+    async def _serve(self, request: "_Request", *, stays: bool = False) -> None:
         if request.withdrawn:
             return
         self._requests.discard(request)
-        if self._serving is not None:
+        if self._roster.serving is not None:
             raise ServingError("the app is being served already; one app is served once at a time")
-        if not self._bound:
+        if not self._roster.tasks and not stays:
             logger.warning("the app has no tasks; a group's tasks are served where the group is included")
         try:
-            await self._serve_now()
+            await self._serve_now(stays=stays)
         except Exception as error:
             # Whoever started this in the background may not look at it before the end.
             logger.error("serving ended by an error: %s: %s", type(error).__name__, error)
             raise
 
-    async def _serve_now(self) -> None:
-        self._serving = serving = Serving(
-            self._bound.values(),
+    async def _serve_now(self, *, stays: bool) -> None:
+        mark_log_records()
+        self._listeners.prepare()
+        self._listeners.wake()
+        self._roster.serving = serving = Serving(
+            self._roster.entries.values(),
+            self._roster.runner,
+            self._pool,
             lifespan=lifespan_opener(self._lifespan, self, self._provider)(),
-            observers=self._observers,
             shutdown_timeout=self._shutdown_timeout,
             handle_signals=self._handle_signals,
+            stays=stays,
         )
         try:
             await serving.run()
         finally:
-            self._serving = None
+            self._roster.serving = None
+
+    def run(self) -> None:
+        """Serve until all is done or SIGTERM or Ctrl+C ends it: the way to start a program that only schedules.
+
+        SIGTERM lets runs finish, Ctrl+C cancels them; both shut down in order, and this returns.
+
+        Raises:
+            ServingError: an event loop is running here already, or the app is being served.
+            DependencyError: a function has a parameter that can't be filled. Nothing has begun then.
+        """
+        if asyncio._get_running_loop() is not None:
+            raise ServingError("run() starts an event loop of its own; where one is running, `await app.serve()`")
+        with suppress(KeyboardInterrupt):
+            asyncio.run(self.serve())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Handle"]:
+        """Serve within an `async with` block, beside whatever else the event loop does.
+
+        The block begins when start-up tasks are done and the schedules have begun. At its end the app stops as by
+        `stop()`. Within the block it goes on even when every trigger is exhausted, so tasks may be added.
+
+        ```python
+        import asyncio
+
+        from aioclock import AioClock, Every
+
+        app = AioClock()
+
+
+        @app.task(trigger=Every(hours=1), name="tidy up")
+        async def tidy_up() -> str:
+            return "tidy"
+
+
+        async def main() -> None:
+            async with app.running():
+                assert await app.run_now("tidy up") == "tidy"
+
+
+        asyncio.run(main())
+        ```
+
+        Raises:
+            Exception: what `serve()` raises: at the beginning of the block, or at its end.
+        """
+        request = _Request()
+        serving = asyncio.create_task(self._serve(request, stays=True), name="aioclock serve")
+        handle = Handle(self, serving)
+        try:
+            await self._until_started(serving)
+            yield handle
+        finally:
+            request.withdrawn = True
+            await handle.stop()
+        serving.result()
+
+    async def _until_started(self, serving: "asyncio.Task[None]") -> None:
+        await asyncio.sleep(0)  # the first step of `serve()`
+        ours = self._roster.serving
+        if not serving.done() and ours is not None:
+            await asyncio.wait((ours.started, serving), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
 
     async def stop(self, *, timeout: float | EllipsisType | None = ...) -> None:
         """Stop serving in order: nothing new starts, runs finish, shut-down tasks run, the lifespan ends.
@@ -193,20 +316,44 @@ class AioClock:
         _require_seconds(seconds, name="timeout")
         for request in self._requests:  # serve() was called but could not begin yet, in a task just created
             request.withdrawn = True
-        if self._serving is not None:
-            await self._serving.stop(seconds)
+        if self._roster.serving is not None:
+            await self._roster.serving.stop(seconds)
 
     async def next_tick(self, task: Task) -> datetime | None:
         """Return when *task* is due next (aware, UTC); None while the app does not serve, and when nobody knows."""
-        return None if self._serving is None else await self._serving.engine.next_tick(task.key)
+        return await self._roster.next_tick(task.key)
 
     @property
     def _tasks(self) -> list[Task]:
-        return list(self._bound.values())
+        return list(self._roster.tasks.values())
 
     def _get_tasks(self, exclude_type: Iterable[Triggers] | None = None) -> list[Task]:
         excluded = LIFECYCLE if exclude_type is None else frozenset(exclude_type)
-        return [task for task in self._bound.values() if task.trigger.type_ not in excluded]
+        return [task for task in self._tasks if task.trigger.type_ not in excluded]
+
+
+class Handle:
+    """A serving that goes on beside other things; what `AioClock.running` gives."""
+
+    def __init__(self, app: AioClock, serving: "asyncio.Task[None]") -> None:
+        self.app = app
+        self._serving = serving
+
+    @property
+    def serving(self) -> bool:
+        """Whether the app is still being served: SIGTERM, `stop()` or an error may have ended it."""
+        return not self._serving.done()
+
+    async def wait(self) -> None:
+        """Return when the serving has ended; raise what ended it."""
+        await asyncio.wait((self._serving,))
+        self._serving.result()
+
+    async def stop(self, *, timeout: float | EllipsisType | None = ...) -> None:
+        """Stop as `AioClock.stop` does, now instead of at the end of the block."""
+        if self.serving:
+            await self.app.stop(timeout=timeout)
+            await asyncio.wait((self._serving,))
 
 
 class _Request:
@@ -222,7 +369,14 @@ def _require_seconds(seconds: Any, *, name: str) -> None:
         raise TaskDeclarationError(f"{name} must be a number of seconds, 0 or more, or None for ever; got {seconds!r}")
 
 
+def _require_settings(handle_signals: Any, history: Any) -> None:
+    if handle_signals not in (None, True, False):
+        raise TaskDeclarationError(f"handle_signals must be True, False or None, got {handle_signals!r}")
+    if isinstance(history, bool) or not isinstance(history, int) or history < 1:
+        raise TaskDeclarationError(f"history must be a whole number of runs, at least 1, got {history!r}")
+
+
 def owner_of(func: Callable[..., Any]) -> Task | None:
     """Return the task that *func* is in an app; of several apps the one that serves, then the youngest."""
-    owners = sorted(_apps, key=lambda app: (app._serving is not None, app._birth), reverse=True)
-    return next((task for app in owners for task in app._bound.values() if task.func == func), None)
+    owners = sorted(_apps, key=lambda app: (app._roster.serving is not None, app._birth), reverse=True)
+    return next((task for app in owners for task in app._tasks if task.func == func), None)

@@ -6,6 +6,8 @@ BaseAioClockException
 ├── DependencyError (TypeError)         a function's parameters can't be filled
 ├── TaskIdNotFound (LookupError)        no task answers to an id or a name
 ├── TaskTimeoutError (TimeoutError)     a run was cancelled because it outlived its timeout
+├── RunSkippedError (RuntimeError)      a run that was asked for never started
+├── WorkerDiedError (RuntimeError)      the process that a function ran in died
 ├── ServingError (RuntimeError)         the app is in no state for what was asked of it
 └── VirtualTimeError (RuntimeError)     in aioclock.testing: virtual time can't go on
 ```
@@ -16,10 +18,12 @@ from uuid import UUID
 __all__ = [
     "BaseAioClockException",
     "DependencyError",
+    "RunSkippedError",
     "ServingError",
     "TaskDeclarationError",
     "TaskIdNotFound",
     "TaskTimeoutError",
+    "WorkerDiedError",
 ]
 
 
@@ -50,6 +54,19 @@ class TaskTimeoutError(BaseAioClockException, TimeoutError):
         super().__init__(f"task {task_name!r} was cancelled after {timeout_s:g} s")
         self.task_name = task_name
         self.timeout_s = timeout_s
+
+
+class RunSkippedError(BaseAioClockException, RuntimeError):
+    """A run that was asked for never started, for the *reason* that its record shows too."""
+
+    def __init__(self, *, task_name: str, reason: str) -> None:
+        super().__init__(f"run of {task_name!r} was skipped: {reason}")
+        self.task_name = task_name
+        self.reason = reason
+
+
+class WorkerDiedError(BaseAioClockException, RuntimeError):
+    """The process that a task's function ran in died before the function returned."""
 
 
 class ServingError(BaseAioClockException, RuntimeError):

@@ -6,9 +6,11 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 from weakref import WeakMethod
 
 from anyio import CapacityLimiter
+from typing_extensions import Unpack
 
 from aioclock.exceptions import TaskDeclarationError
-from aioclock.task import Task, require_timeout
+from aioclock.policies import NO_POLICIES, Policies, PolicyArgs
+from aioclock.task import Task
 from aioclock.triggers import BaseTrigger
 
 __all__ = ["Defaults", "Group"]
@@ -22,13 +24,13 @@ class Defaults:
     """What a group says for tasks that don't say it themselves; None leaves it to whoever includes the group."""
 
     limiter: CapacityLimiter | None = None
-    timeout: float | None = None
+    policies: Policies = NO_POLICIES
 
     def over(self, outer: "Defaults") -> "Defaults":
         """Return these defaults with the gaps filled from *outer*."""
         return Defaults(
             limiter=outer.limiter if self.limiter is None else self.limiter,
-            timeout=outer.timeout if self.timeout is None else self.timeout,
+            policies=self.policies.over(outer.policies),
         )
 
 
@@ -39,9 +41,9 @@ class Group:
     """A collection of tasks, to be included in an app, in several apps or in another group.
 
     ```python
-    from aioclock import AioClock, Every, Group
+    from aioclock import AioClock, Every, Group, Retry
 
-    reports = Group(timeout=30)
+    reports = Group(timeout=30, retry=Retry(attempts=2))
 
 
     @reports.task(trigger=Every(hours=1))
@@ -55,13 +57,15 @@ class Group:
     Args:
         limiter: Bounds how many threads the group's sync tasks use at once. What is left out comes from the group or
             app that includes this one; at the end of the chain is anyio's limit of the event loop (40 threads).
-        timeout: Seconds after which a run of any of the tasks is cancelled, unless the task has a timeout of its own.
+        policies: What holds for all tasks of the group that don't say it themselves; see `task`.
+
+    Raises:
+        TaskDeclarationError: an argument can't work.
     """
 
-    def __init__(self, *, limiter: CapacityLimiter | None = None, timeout: float | None = None) -> None:
-        require_timeout(timeout, owner=type(self).__name__)
+    def __init__(self, *, limiter: CapacityLimiter | None = None, **policies: Unpack[PolicyArgs]) -> None:
         _require_limiter(limiter)
-        self._defaults = Defaults(limiter=limiter, timeout=timeout)
+        self._defaults = Defaults(limiter=limiter, policies=Policies.of("Group", policies))
         self._tasks: list[Task] = []
         self._names: set[str] = set()
         self._groups: list[Group] = []
@@ -69,23 +73,34 @@ class Group:
         self._includers: list[WeakMethod[Adopt]] = []
 
     def task(
-        self, *, trigger: BaseTrigger, timeout: float | None = None, name: str | None = None
+        self, *, trigger: BaseTrigger, name: str | None = None, **policies: Unpack[PolicyArgs]
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Return a decorator that adds a function to the group and gives it back unchanged.
 
-        A sync function runs in a worker thread, an async one on the event loop.
+        A sync function runs in a worker thread, an async one on the event loop, unless `executor` says otherwise.
+        A policy that is left out is that of the group, then that of whoever includes the group; where nobody says
+        anything, the default holds.
 
         Args:
             trigger: When the function is due.
-            timeout: Seconds after which a run is cancelled; left out, the group's.
             name: The task's stable name; left out, `module:qualname` of the function.
+            policies: What happens when things go wrong:
+
+                - `timeout`: seconds after which an attempt is cancelled. Default: none.
+                - `overlap`: what becomes of a tick that comes while a run is going: `"skip"` (default), `"allow"`,
+                  `"queue"`, `"cancel"` (the old run), or an `Overlap`.
+                - `retry`: a `Retry`. Default: none.
+                - `grace`: seconds of lateness beyond which a tick is skipped. Default: none is ever too late.
+                - `jitter`: seconds by which the start is held back at random at most, or a `Jitter`. Default: none.
+                - `pause_after_failures`: how many failed runs in a row pause the task. Default: it goes on.
+                - `executor`: `"loop"`, `"thread"` or `"process"`.
 
         Raises:
             TaskDeclarationError: an argument can't work, or *name* is taken.
         """
 
         def decorate(func: Callable[P, R]) -> Callable[P, R]:
-            task = Task(func=func, trigger=trigger, timeout=timeout, name=name)
+            task = Task(func, trigger, name=name, **policies)
             if name in self._names:
                 raise TaskDeclarationError(f"the name {name!r} is given to two tasks; names are unique")
             self._adopt(task, Defaults())

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from inspect import Parameter, Signature, signature
 from types import TracebackType
-from typing import Annotated, Any, ForwardRef, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, TypeAlias, get_args, get_origin
 
-from fast_depends import Provider, dependency_provider
+from fast_depends import Depends, Provider, dependency_provider
 from fast_depends.core import CallModel, build_call_model
 from fast_depends.dependencies import Dependant
 from fast_depends.library import CustomField
@@ -15,9 +15,11 @@ from fast_depends.pydantic import PydanticSerializer
 from pydantic import TypeAdapter
 
 from aioclock.exceptions import DependencyError
+from aioclock.runs import Run, current_run
 from aioclock.utils import callable_name
 
 __all__ = [
+    "CurrentRun",
     "DependencyProvider",
     "Override",
     "call_model",
@@ -56,6 +58,14 @@ class _SharedSerializer(SerializerProto):
     def encode(message: Any) -> bytes:
         return PydanticSerializer.encode(message)
 
+
+async def _the_current_run() -> Run:
+    # Async, for fast-depends calls sync dependencies of an async function in a thread.
+    return current_run()
+
+
+CurrentRun: TypeAlias = Annotated[Run, Depends(_the_current_run)]
+"""The run that the function is called for, as a parameter: `async def job(run: CurrentRun) -> None`."""
 
 MOST_SERIALIZERS = 1024
 _SERIALIZER = _SharedSerializer()

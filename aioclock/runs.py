@@ -1,12 +1,16 @@
 """The word that every layer shares: a run, what a tick became."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from aioclock.exceptions import ServingError
 from aioclock.utils import StrEnum
 
-__all__ = ["Outcome", "Run", "RunError", "RunFacts", "run_of"]
+__all__ = ["Outcome", "Run", "RunError", "RunFacts", "RunKind", "RunSource", "current_run", "run_of", "run_source"]
+
+RunKind: TypeAlias = Literal["schedule", "manual"]
 
 
 class Outcome(StrEnum):
@@ -17,6 +21,8 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
+    LOST = "lost"
+    """The process in which it ran died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +38,29 @@ class RunError:
 class Run:
     """What came of one tick. Datetimes are aware and in UTC.
 
-    A skipped run never started: its `started_at` is None and `reason` says why.
+    A skipped run never started: its `started_at` is None and `reason` says why. While a run goes, as its own function
+    sees it, `outcome` and `finished_at` are None.
     """
 
     task_key: str
+    kind: RunKind = "schedule"
+    """`"schedule"`: a tick of the trigger; `"manual"`: asked for by `run_now`."""
     scheduled_at: datetime
-    outcome: Outcome
+    """The tick; of a manual run, when it was asked for."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    attempt: int = 1
+    """Which attempt this is, or was the last: 1, or more after retries; 0 for a skipped run."""
+    outcome: Outcome | None = None
     reason: str | None = None
+    """Why the run was skipped: `overlap`, `paused`, `missed`, `stopping` or `removed`."""
     error: RunError | None = field(default=None, repr=False)
     lateness_s: float = 0.0
     """Seconds from `scheduled_at` to the start (or to the moment at which the run was skipped)."""
     missed: int = 0
     """How many earlier ticks passed unanswered (a blocked loop, a suspended machine) and are answered by this run."""
+    previous_success: datetime | None = None
+    """`scheduled_at` of the task's latest run before this one that succeeded; None when this process knows of none."""
 
     @property
     def key(self) -> str:
@@ -61,30 +76,78 @@ class RunFacts(NamedTuple):
 
     task_key: str
     scheduled: float
-    outcome: str
+    outcome: str | None
     noted: float
-    """When the run finished or was skipped."""
+    """When the run finished or was skipped; for a run that is going, the present."""
     started: float | None = None
     reason: str | None = None
     error: RunError | None = None
     missed: int = 0
+    kind: RunKind = "schedule"
+    attempt: int = 1
+    previous_success: float | None = None
 
 
 def run_of(facts: RunFacts) -> Run:
     """Return the run that *facts* are about."""
     late_s = (facts.noted if facts.started is None else facts.started) - facts.scheduled
+    going = facts.started is None or facts.outcome is None
     return Run(
         task_key=facts.task_key,
+        kind=facts.kind,
         scheduled_at=_aware(facts.scheduled),
-        outcome=Outcome(facts.outcome),
         started_at=None if facts.started is None else _aware(facts.started),
-        finished_at=None if facts.started is None else _aware(facts.noted),
+        finished_at=None if going else _aware(facts.noted),
+        attempt=facts.attempt,
+        outcome=None if facts.outcome is None else Outcome(facts.outcome),
         reason=facts.reason,
         error=facts.error,
         lateness_s=max(0.0, round(late_s, 6)),  # seconds since the epoch are exact to a quarter of a microsecond
         missed=facts.missed,
+        previous_success=None if facts.previous_success is None else _aware(facts.previous_success),
     )
 
 
 def _aware(epoch: float) -> datetime:
     return datetime.fromtimestamp(epoch, UTC)
+
+
+class RunSource(Protocol):
+    """What knows the run that is going on."""
+
+    def snapshot(self) -> Run:
+        """Return the run as it is now."""
+        ...
+
+
+run_source: ContextVar[RunSource | None] = ContextVar("aioclock_run_source", default=None)
+"""Set within a run, in its threads and in its process; whoever sets it must know what a run is."""
+
+
+def current_run() -> Run:
+    """Return the run that this code is part of: in a task's function, and anywhere below it.
+
+    ```python
+    import asyncio
+
+    from aioclock import AioClock, Every, current_run
+
+    app = AioClock()
+
+
+    @app.task(trigger=Every(seconds=0.01, max_loop_count=1), name="greet")
+    async def greet() -> None:
+        assert current_run().task_key == "greet"
+        assert current_run().attempt == 1
+
+
+    asyncio.run(app.serve())
+    ```
+
+    Raises:
+        ServingError: no run is going on here.
+    """
+    source = run_source.get()
+    if source is None:
+        raise ServingError("no run is going on here; current_run() is for a task's function and what it calls")
+    return source.snapshot()

@@ -4,25 +4,34 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from copy import copy
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
 from anyio import CapacityLimiter
 from fast_depends import Provider
+from typing_extensions import Unpack
 
 from aioclock.exceptions import TaskDeclarationError, TaskTimeoutError
-from aioclock.executors import as_async
+from aioclock.executors import (
+    ProcessPool,
+    as_async,
+    as_loop_call,
+    as_process_call,
+    executor_for,
+    require_executor,
+    require_picklable,
+)
 from aioclock.logger import logger
+from aioclock.policies import NO_POLICIES, Executor, Policies, PolicyArgs
 from aioclock.provider import call_model, get_provider, inject, needs_injection, require_resolvable
 from aioclock.triggers import BaseTrigger
 from aioclock.triggers._base import is_awaitable_trigger, is_pure_trigger
-from aioclock.utils import callable_name, longer_delay
+from aioclock.utils import callable_name, is_async_callable, longer_delay
 
-__all__ = ["Task", "default_key", "require_timeout"]
+__all__ = ["Task", "default_key", "require_trigger"]
 
 _ID_NAMESPACE = UUID("5f0a3f5c-7c0e-5d0e-9b1a-0a10c10c4a5e")
 
@@ -41,38 +50,68 @@ def default_key(func: Callable[..., Any]) -> str:
     return f"{module}:{qualname}"
 
 
-def require_timeout(timeout: Any, *, owner: str) -> None:
-    """Check that *timeout* is None or a positive number of seconds."""
-    if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not isfinite(timeout) or timeout <= 0:
+def require_trigger(trigger: Any, *, owner: str) -> None:
+    """Check that *trigger* is a trigger that can ever be due.
+
+    Raises:
+        TaskDeclarationError: it is not.
+    """
+    if not isinstance(trigger, BaseTrigger):
+        raise TaskDeclarationError(f"{owner}: trigger must be a trigger such as Every(seconds=5), got {trigger!r}")
+    if not is_pure_trigger(trigger) and not is_awaitable_trigger(trigger):
         raise TaskDeclarationError(
-            f"{owner}: timeout must be a positive number of seconds, got {timeout!r}; None means no timeout"
+            f"{owner}: {type(trigger).__name__} must implement next_after or trigger_next to ever be due"
         )
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
 class Task:
-    """A function paired with a trigger.
+    """A function paired with a trigger and the policies that hold for its runs.
 
-    Groups and apps build tasks; `key`, `limiter` and `provider` are filled in by the app a task belongs to.
+    Groups and apps build tasks; `limiter`, `provider` and `pool` are filled in by the app that a task belongs to.
+
+    Attributes:
+        func: The function, sync or async.
+        trigger: When it is due.
+        name: The name that the user gave, if any.
+        key: Stable name, unique in its app: *name*, or `module:qualname` of the function.
+        policies: What was said of its runs; what nobody said is None.
     """
 
-    func: Callable[..., Any]
-    trigger: BaseTrigger
-    timeout: float | None = None
-    """Seconds after which a run is cancelled; None for no limit."""
-    name: str | None = None
-    """The name that the user gave, if any."""
-    key: str = ""
-    """Stable name, unique in its app: *name*, or `module:qualname` of the function."""
-    limiter: CapacityLimiter | None = field(default=None, repr=False)
-    provider: Provider = field(default_factory=get_provider, repr=False)
-    _call: Callable[[], Awaitable[Any]] | None = field(default=None, init=False, repr=False)
+    __slots__ = ("__weakref__", "_call", "func", "key", "limiter", "name", "policies", "pool", "provider", "trigger")
 
-    def __post_init__(self) -> None:
-        if not self.key:
-            self.key = self._declared_key()
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        trigger: BaseTrigger,
+        *,
+        name: str | None = None,
+        **policies: Unpack[PolicyArgs],
+    ) -> None:
+        self.func = func
+        self.trigger = trigger
+        self.name = name
+        self.key = self._declared_key()
+        self.policies = NO_POLICIES
+        if policies:
+            owner = f"task {self.key!r}"
+            self.policies = Policies.of(owner, policies)
+            require_executor(func, self.policies.executor, owner=owner)
+        self.limiter: CapacityLimiter | None = None
+        self.provider: Provider = get_provider()
+        self.pool: ProcessPool | None = None
+        self._call: Callable[[], Awaitable[Any]] | None = None
+
+    def __repr__(self) -> str:
+        return f"Task(key={self.key!r}, trigger={self.trigger!r})"
+
+    def bound(
+        self, key: str, *, policies: Policies, limiter: CapacityLimiter | None, provider: Provider, pool: ProcessPool
+    ) -> "Task":
+        """Return a copy of the task that belongs to an app."""
+        task = copy(self)
+        task.key, task.policies = key, policies
+        task.limiter, task.provider, task.pool = limiter, provider, pool
+        return task
 
     def _declared_key(self) -> str:
         func, trigger = self.func, self.trigger
@@ -85,14 +124,18 @@ class Task:
         owner = f"task {key!r}"
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise TaskDeclarationError(f"{owner}: a generator function can't be scheduled; nothing would iterate it")
-        if not isinstance(trigger, BaseTrigger):
-            raise TaskDeclarationError(f"{owner}: trigger must be a trigger such as Every(seconds=5), got {trigger!r}")
-        if not is_pure_trigger(trigger) and not is_awaitable_trigger(trigger):
-            raise TaskDeclarationError(
-                f"{owner}: {type(trigger).__name__} must implement next_after or trigger_next to ever be due"
-            )
-        require_timeout(self.timeout, owner=owner)
+        require_trigger(trigger, owner=owner)
         return key
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which a run is cancelled; None for no limit."""
+        return self.policies.timeout
+
+    @property
+    def executor(self) -> Executor:
+        """Where the function runs."""
+        return executor_for(self.func, self.policies.executor)
 
     @property
     def id(self) -> UUID:
@@ -109,15 +152,28 @@ class Task:
 
         Raises:
             DependencyError: a parameter of the function or of a dependency can't be filled.
+            TaskDeclarationError: the function is to run in another process and can't be sent there.
         """
         if self._call is None:
-            call = as_async(self.func, self.limiter)
-            if needs_injection(self.func, owner=f"task {self.key!r}"):
+            owner = f"task {self.key!r}"
+            call = self._where_it_runs(owner)
+            if needs_injection(self.func, owner=owner):
                 model = call_model(call, self.provider)
-                require_resolvable(model, owner=f"task {self.key!r}")
+                require_resolvable(model, owner=owner)
                 call = inject(model)
             self._call = call
         return self._call
+
+    def _where_it_runs(self, owner: str) -> Callable[..., Awaitable[Any]]:
+        executor = self.executor
+        if executor == "process":
+            require_picklable(self.func, owner=owner)
+            if self.pool is None:
+                self.pool = ProcessPool()
+            return as_process_call(self.func, self.pool)
+        if executor == "thread":
+            return as_async(self.func, self.limiter)
+        return self.func if is_async_callable(self.func) else as_loop_call(self.func)
 
     async def run(self) -> None:
         """Run the task by itself, one run after the other, until its trigger is exhausted; errors are logged.

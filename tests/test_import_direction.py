@@ -16,6 +16,7 @@ LEVELS = [
     {"cli", "ext", "testing"},
     {"api"},
     {"app"},
+    {"commands"},
     {"_engine"},
     {"group"},
     {"task"},

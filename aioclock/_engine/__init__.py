@@ -1,8 +1,28 @@
 """The engine: turns ticks into runs. Nothing in here is public."""
 
+from aioclock._engine.entry import Entry
+from aioclock._engine.ledger import RunObserver
 from aioclock._engine.lifespan import Lifespan, lifespan_opener, require_lifespan
-from aioclock._engine.run import LiveRun
-from aioclock._engine.runner import RunObserver
-from aioclock._engine.serving import Serving, run_by_hand
+from aioclock._engine.listeners import Listeners
+from aioclock._engine.log_records import mark_log_records
+from aioclock._engine.lookup import TaskRef, key_of, keys_of
+from aioclock._engine.preview import preview
+from aioclock._engine.roster import Roster
+from aioclock._engine.serving import LIFECYCLE, Serving
 
-__all__ = ["Lifespan", "LiveRun", "RunObserver", "Serving", "lifespan_opener", "require_lifespan", "run_by_hand"]
+__all__ = [
+    "LIFECYCLE",
+    "Entry",
+    "Lifespan",
+    "Listeners",
+    "Roster",
+    "RunObserver",
+    "Serving",
+    "TaskRef",
+    "key_of",
+    "keys_of",
+    "lifespan_opener",
+    "mark_log_records",
+    "preview",
+    "require_lifespan",
+]

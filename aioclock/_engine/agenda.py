@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from aioclock._engine.cursor import Cursor, Moment
+from aioclock._engine.cursor import Cursor
 from aioclock._engine.due_queue import DueQueue, Fire
-from aioclock.clock import LONGEST_SLEEP_S, Clock
+from aioclock._engine.present import Moment, Present
+from aioclock.clock import LONGEST_SLEEP_S
 
 __all__ = ["Agenda"]
 
@@ -30,15 +31,14 @@ class Agenda:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
-        clock: Clock,
+        present: Present,
         *,
         fire: Fire,
         on_step: Callable[[float], None],
         on_error: Callable[[Exception], None],
     ) -> None:
-        self._loop = loop
-        self._clock = clock
+        self._loop = present.loop
+        self._present = present
         self._fire = fire
         self._on_step = on_step
         self._on_error = on_error
@@ -46,12 +46,6 @@ class Agenda:
         self._wall = DueQueue()
         self._timer: asyncio.Handle | None = None
         self._running = False
-        self._wall_offset = clock.now().timestamp() - loop.time()
-
-    def now(self) -> Moment:
-        """Return the present, without a look at the wall clock: elapsed time plus what the last look found."""
-        elapsed = self._loop.time()
-        return Moment(elapsed, elapsed + self._wall_offset)
 
     def add(self, cursor: Cursor) -> None:
         """Note a cursor whose `due` was set, and look earlier if it comes first."""
@@ -90,12 +84,10 @@ class Agenda:
             self._timer = self._loop.call_soon(self._turn)
 
     def _look(self) -> Moment:
-        elapsed, epoch = self._loop.time(), self._clock.now().timestamp()
-        step_s = epoch - elapsed - self._wall_offset
-        self._wall_offset = epoch - elapsed
+        now, step_s = self._present.look()
         if abs(step_s) >= STEP_S:
             self._on_step(step_s)
-        return Moment(elapsed, epoch)
+        return now
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -104,7 +96,7 @@ class Agenda:
         wake_at = self._elapsed.first
         if self._wall.first is not None:
             # At least a microsecond: rounding may call a tick due that the wall clock does not show yet.
-            until_wall_s = max(self._wall.first - self._wall_offset - now, 1e-6)
+            until_wall_s = max(self._wall.first - self._present.offset - now, 1e-6)
             wall_at = now + min(until_wall_s, LONGEST_SLEEP_S)
             wake_at = wall_at if wake_at is None else min(wake_at, wall_at)
         if wake_at is None:

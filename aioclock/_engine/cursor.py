@@ -2,21 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+from aioclock._engine.present import Moment
 from aioclock.triggers import BaseTrigger, Every, OrTrigger
 from aioclock.triggers._base import is_pure_trigger, require_aware
 
-__all__ = ["Awaited", "Cursor", "Moment", "Quota", "cursors_of"]
-
-
-class Moment(NamedTuple):
-    """The present on both clocks."""
-
-    elapsed: float
-    """The event loop's time, in seconds."""
-    epoch: float
-    """Wall-clock time, in seconds since the epoch."""
+__all__ = ["Awaited", "Cursor", "Quota", "cursors_of"]
 
 
 class Quota:

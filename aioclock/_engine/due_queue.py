@@ -4,7 +4,8 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import TypeAlias
 
-from aioclock._engine.cursor import Cursor, Moment
+from aioclock._engine.cursor import Cursor
+from aioclock._engine.present import Moment
 
 __all__ = ["DueQueue", "Fire"]
 

@@ -7,15 +7,14 @@ from functools import partial
 from typing import TypeAlias
 
 from aioclock._engine.agenda import Agenda
-from aioclock._engine.cursor import Awaited, Cursor, Moment, Quota, cursors_of
+from aioclock._engine.cursor import Awaited, Cursor, Quota, cursors_of
 from aioclock._engine.entry import Entry
 from aioclock._engine.follower import follow
+from aioclock._engine.present import Moment, Present
 from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
-from aioclock._engine.runner import Runner, RunObserver
-from aioclock.clock import Clock
+from aioclock._engine.runner import Runner
 from aioclock.events import ClockStepped
 from aioclock.logger import logger
-from aioclock.task import Task
 from aioclock.utils import longer_delay
 
 __all__ = ["Engine"]
@@ -28,40 +27,50 @@ class Engine:
     """Owns the schedules of one serving and hands what is due to the runner.
 
     Args:
-        observers: Called with the facts of every run and of every skipped tick.
+        stays: Whether to go on when every trigger is exhausted: more tasks may come.
     """
 
-    def __init__(self, clock: Clock, observers: Iterable[RunObserver]) -> None:
-        self._loop = loop = asyncio.get_running_loop()
-        self._agenda = Agenda(loop, clock, fire=self._fire, on_step=self._clock_stepped, on_error=self._failed)
-        self.runner = Runner(loop, self._agenda.now, observers, on_free=self._unpark, on_drained=self._check_idle)
+    def __init__(self, runner: Runner, present: Present, *, stays: bool) -> None:
+        self._loop = loop = present.loop
+        self._present = present
+        self._runner = runner
+        self._agenda = Agenda(present, fire=self._fire, on_step=self._clock_stepped, on_error=self._failed)
+        self._stays = stays
         self._entries: dict[str, Entry] = {}
         self._open = 0  # cursors and followers that may still bring a tick
         self._followers: dict[asyncio.Task[None], Awaited] = {}
         self._firing = self._halted = False
         self._over: asyncio.Future[None] = loop.create_future()
 
-    def now(self) -> Moment:
-        """Return the present on both clocks."""
-        return self._agenda.now()
-
-    def begin(self, tasks: Iterable[Task]) -> None:
-        """Start the schedules of *tasks*, all at this moment, so that their grids agree."""
-        anchor = self._agenda.now()
-        for task in tasks:
-            self._enter(task, anchor)
+    def begin(self, entries: Iterable[Entry]) -> None:
+        """Start the schedules of *entries*, all at this moment, so that their grids agree."""
+        anchor = self._present.now()
+        for entry in entries:
+            self._enter(entry, anchor)
         self._firing = True
         self._agenda.run()
-        self._check_idle()
+        self.check_idle()
 
-    def add(self, task: Task) -> None:
+    def add(self, entry: Entry) -> None:
         """Start the schedule of one more task."""
-        self._enter(task, self._agenda.now())
-        self._check_idle()
+        self._enter(entry, self._present.now())
+        self.check_idle()
 
-    def _enter(self, task: Task, anchor: Moment) -> None:
-        entry = self._entries[task.key] = Entry(task)
-        for source in cursors_of(task.trigger):
+    def remove(self, entry: Entry) -> None:
+        """End the schedule of a task; its runs go on."""
+        self._entries.pop(entry.key, None)
+        for cursor in entry.cursors:
+            self._close(cursor)
+        for follower, source in self._followers.items():
+            if source.entry is entry:
+                follower.cancel()
+        entry.reset()
+        self.check_idle()
+
+    def _enter(self, entry: Entry, anchor: Moment) -> None:
+        self._entries[entry.key] = entry
+        entry.anchor = anchor
+        for source in cursors_of(entry.task.trigger):
             self._open += 1
             source.entry = entry
             if isinstance(source, Awaited):
@@ -75,6 +84,11 @@ class Engine:
             if source.due is None:
                 self._close(source)
             self._agenda.add(source)
+
+    def leave(self) -> None:
+        """Forget where the schedules stood."""
+        for entry in self._entries.values():
+            entry.reset()
 
     async def until_exhausted(self) -> None:
         """Return when no trigger will bring another tick and no run is open; raise if the agenda itself fails."""
@@ -97,18 +111,14 @@ class Engine:
             for follower in pending:
                 logger.error("the %s ignores its cancellation and is left behind", follower.get_name())
 
-    async def next_tick(self, key: str) -> datetime | None:
-        """Return when the task *key* is due next (aware, UTC); None when that is unknown or never."""
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        now = self._agenda.now()
-        shift_s = now.epoch - now.elapsed
-        dues = [cursor.due + shift_s * cursor.elapsed for cursor in entry.cursors if cursor.due is not None]
+    async def next_tick(self, entry: Entry) -> datetime | None:
+        """Return when *entry* is due next (aware, UTC); None when that is unknown or never."""
+        due = self._next_due(entry)
+        dues = [] if due is None else [due]
         for source in list(self._followers.values()):
             if source.entry is entry:
                 waiting_s = await source.trigger.get_waiting_time_till_next_trigger()
-                dues.extend([] if waiting_s is None else [now.epoch + waiting_s])
+                dues.extend([] if waiting_s is None else [self._present.now().epoch + waiting_s])
         return datetime.fromtimestamp(min(dues), UTC) if dues else None
 
     # Ticks
@@ -118,16 +128,9 @@ class Engine:
         due = self._take(entry, cursor, now) if len(entry.cursors) == 1 else self._take_together(entry, cursor, now)
         if due is not None:
             tick, missed, quotas = due
-            if entry.run is not None and entry.run.handle.done():
-                entry.run.cancel()  # a stranger cancelled it before it began, so nothing of it could tell us
-            if entry.run is None:
-                self.runner.start(entry, tick, missed)
-                if quotas:
-                    self._count(entry, quotas)
-            else:
-                self.runner.skip(entry.key, "overlap", scheduled=tick, missed=missed, now=now)
+            self._runner.tick(entry, tick, missed, quotas)
         if not self._open:
-            self._check_idle()
+            self.check_idle()
 
     def _take(self, entry: Entry, cursor: Cursor, now: Moment) -> DueTick | None:
         """Move *cursor* on and return what it had due, if that calls for a run."""
@@ -140,7 +143,7 @@ class Engine:
             entry.trigger_delay_s = 0.0
         if cursor.after_run:
             entry.parked.append(cursor)
-            if entry.run is not None:
+            if entry.runs or entry.pending:
                 return None
         elif cursor.due is None:
             self._close(cursor)
@@ -173,8 +176,8 @@ class Engine:
             extra={"task": entry.key, "delay_s": delay_s},
         )  # fmt: skip
 
-    def _count(self, entry: Entry, quotas: Iterable[Quota]) -> None:
-        """Count a run that started; a quota that is used up closes what it limits."""
+    def count(self, entry: Entry, quotas: Iterable[Quota]) -> None:
+        """Count a tick that got a run, or will get one; a quota that is used up closes what it limits."""
         for quota in quotas:
             quota.left -= 1
             if not quota.left:
@@ -191,10 +194,10 @@ class Engine:
             cursor.open = False
             self._open -= 1
 
-    def _unpark(self, entry: Entry) -> None:
+    def unpark(self, entry: Entry) -> None:
         """Set the ticks that follow the end of a run; those that follow it without a pause are due now."""
         parked, entry.parked = [cursor for cursor in entry.parked if cursor.open], []
-        now = self._agenda.now()
+        now = self._present.now()
         for cursor in parked:
             cursor.due = now.elapsed + (cursor.pause_s or entry.run_delay_s)
         for cursor in parked:
@@ -203,9 +206,21 @@ class Engine:
             else:
                 self._agenda.add(cursor)
 
-    def _check_idle(self) -> None:
-        if self._firing and not self._open and not self.runner.live and not self._over.done():
+    def check_idle(self) -> None:
+        """End the serving if nothing can happen any more."""
+        exhausted = self._firing and not self._open and not self._stays
+        if exhausted and not self._runner.live and not self._runner.waiting and not self._over.done():
             self._over.set_result(None)
+
+    def seconds_to_next_tick(self, entry: Entry) -> float | None:
+        """Return how long it is until the next tick of *entry*, or None when that is unknown or never."""
+        due = self._next_due(entry)
+        return None if due is None else due - self._present.now().epoch
+
+    def _next_due(self, entry: Entry) -> float | None:
+        offset = self._present.offset
+        dues = [cursor.due + offset * cursor.elapsed for cursor in entry.cursors if cursor.due is not None]
+        return min(dues, default=None)
 
     def _failed(self, error: Exception) -> None:
         if not self._over.done():  # pragma: no branch - an agenda with nothing left to fire can't fail
@@ -215,28 +230,26 @@ class Engine:
 
     def _follow(self, entry: Entry, source: Awaited) -> None:
         start = partial(self._start_followed, entry, source.quotas)
-        follower = self._loop.create_task(follow(source, entry, start, self.now), name=f"trigger of {entry.key}")
+        follower = self._loop.create_task(follow(source, entry, start, self._loop.time), name=f"trigger of {entry.key}")
         self._followers[follower] = source
         follower.add_done_callback(self._follower_ended)
 
-    def _start_followed(self, entry: Entry, quotas: Iterable[Quota]) -> LiveRun:
+    def _start_followed(self, entry: Entry, quotas: tuple[Quota, ...]) -> LiveRun:
         if not self._firing:  # the trigger ignored its cancellation, and its event comes too late
             raise asyncio.CancelledError
-        run = self.runner.start(entry, self.now().epoch)
-        self._count(entry, quotas)
-        return run
+        return self._runner.tick(entry, self._present.now().epoch, 0, quotas)
 
     def _follower_ended(self, follower: "asyncio.Task[None]") -> None:
         del self._followers[follower]
         self._open -= 1
         if not follower.cancelled() and (error := follower.exception()) is not None:
             logger.critical("%s ended by an error", follower.get_name(), exc_info=error)
-        self._check_idle()
+        self.check_idle()
 
     def _clock_stepped(self, step_s: float) -> None:
         # Elapsed-time grids go on as they were; what the wall clock calls their ticks has changed.
         for entry in self._entries.values():
             for cursor in entry.cursors:
                 cursor.shift(step_s)
-        event = ClockStepped(at=datetime.fromtimestamp(self.now().epoch, UTC), step_s=step_s)
-        logger.warning("the wall clock was stepped by %+.3f s", step_s, extra={"at": event.at, "step_s": step_s})
+        logger.warning("the wall clock was stepped by %+.3f s", step_s, extra={"step_s": step_s})
+        self._runner.ledger.event(ClockStepped, step_s=step_s)

@@ -1,31 +1,95 @@
-"""One task in one serving."""
+"""One task, as the engine sees it."""
 
-from aioclock._engine.cursor import Cursor, Moment
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aioclock._engine.cursor import Cursor
+from aioclock._engine.history import History
+from aioclock._engine.present import Moment
 from aioclock._engine.run import LiveRun
+from aioclock.policies import Overlap
 from aioclock.task import Task
 
-__all__ = ["Entry"]
+__all__ = ["Entry", "Pause"]
+
+SKIP = Overlap()
+
+
+class Pause(NamedTuple):
+    """Why a task is paused."""
+
+    note: str | None
 
 
 class Entry:
-    """What is known of a task while its app serves: where its schedule stands and which run is going."""
+    """What is going on of a task and how it has fared; while its app serves also where its schedule stands."""
 
-    __slots__ = ("call", "cursors", "key", "last", "parked", "run", "run_delay_s", "timeout", "trigger_delay_s")
+    __slots__ = (
+        "anchor", "call", "changes", "cursors", "failures", "grace", "history", "history_size", "jitter", "key",
+        "last", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending", "queue",
+        "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
+    )  # fmt: skip
 
-    def __init__(self, task: Task) -> None:
+    call: Callable[[], Awaitable[object]]
+
+    def __init__(self, task: Task, history_size: int) -> None:
+        policies = task.policies
+        self.task = task
         self.key = task.key
-        self.call = task.prepare()
-        self.timeout = task.timeout
+        self.timeout = policies.timeout
+        self.retry = policies.retry
+        self.grace = policies.grace
+        self.jitter = policies.jitter
+        self.pause_after = policies.pause_after_failures
+        self.overlap = policies.overlap or SKIP
+        self.most_going = self.overlap.most_going
+        self.history_size = history_size
+        self.pause: Pause | None = None
+        self.runs: list[LiveRun] = []
+        """Those that are going, the stuck ones included."""
+        self.queue: list[LiveRun] = []
+        """Those that wait for one of *runs* to end, in their order."""
+        self.pending = 0
+        """How many have neither started nor been skipped: those in the queue and those held back by jitter."""
+        self.changes: list[asyncio.Future[None]] = []
+        self.forget()
+        self.reset()
+
+    def forget(self) -> None:
+        """Forget how the task has fared."""
+        self.history = History(self.history_size)
+        self.failures = 0
+        """In a row."""
+        self.last_success: float | None = None
+        """The latest tick whose run succeeded, in seconds since the epoch."""
+
+    def reset(self) -> None:
+        """Forget the schedule of a serving that is over."""
+        self.anchor: Moment | None = None
         self.cursors: list[Cursor] = []
         self.parked: list[Cursor] = []
-        """Cursors that wait for the end of a run."""
-        self.run: LiveRun | None = None
+        """Cursors whose next tick follows the end of a run, while one is going."""
         self.last: float | None = None
         """The latest tick so far, in seconds since the epoch."""
         self.run_delay_s = 0.0
         """Back-off after failed runs, for ticks that follow runs without a pause."""
         self.trigger_delay_s = 0.0
         """Back-off after failures of the trigger itself."""
+
+    def prepare(self) -> None:
+        """Build what calls the function.
+
+        Raises:
+            DependencyError: a parameter can't be filled.
+            TaskDeclarationError: the function can't run where it is told to.
+        """
+        self.call = self.task.prepare()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no run is going or about to."""
+        return not self.runs and not self.pending
 
     def due_cursors(self, now: Moment) -> list[Cursor]:
         """Return all cursors that are due: what they stand for is answered by one run."""
@@ -39,3 +103,21 @@ class Entry:
         """Let *cursor* wait for the end of the run that is going or about to start."""
         cursor.due = None
         self.parked.append(cursor)
+
+    async def changed(self) -> None:
+        """Return when a run of it has ended, or when it was resumed."""
+        change = asyncio.get_running_loop().create_future()
+        self.changes.append(change)
+        await change
+
+    async def settled(self) -> None:
+        """Return when no run of it is going or about to."""
+        while not self.idle:
+            await self.changed()
+
+    def change(self) -> None:
+        """Wake all who wait for a change."""
+        changes, self.changes = self.changes, []
+        for change in changes:
+            if not change.done():
+                change.set_result(None)

@@ -1,6 +1,6 @@
-"""Finding a task by whatever a test has at hand."""
+"""Finding tasks by whatever somebody has at hand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -8,42 +8,70 @@ from aioclock.exceptions import TaskIdNotFound
 from aioclock.task import Task
 from aioclock.utils import callable_name, did_you_mean
 
-__all__ = ["TaskRef", "keys_of"]
+__all__ = ["TaskRef", "key_of", "keys_of"]
 
 TaskRef: TypeAlias = str | UUID | Callable[..., Any]
+"""A task's key, its id, its function or the function's name."""
 
 
-def keys_of(ref: TaskRef, tasks: Iterable[Task]) -> set[str]:
+def key_of(ref: TaskRef, tasks: Mapping[str, Task]) -> str:
+    """Return the key of the one task that *ref* means.
+
+    Raises:
+        TaskIdNotFound: *ref* means no task or several.
+    """
+    found = keys_of(ref, tasks)
+    if len(found) > 1:
+        raise TaskIdNotFound(message=_ambiguous(_text_of(ref), found))
+    return found[0]
+
+
+def keys_of(ref: TaskRef, tasks: Mapping[str, Task]) -> list[str]:
     """Return the keys of the tasks that *ref* means: one, or all that were made of one function.
 
     Raises:
-        TaskIdNotFound: *ref* means no task, or its name is that of several.
+        TaskIdNotFound: *ref* means no task, or its name is that of several functions.
+        TypeError: *ref* can't mean a task.
     """
-    tasks = list(tasks)
-    if isinstance(ref, UUID):
-        found = {task.key for task in tasks if task.id == ref}
-    elif isinstance(ref, str):
+    if isinstance(ref, str):
         found = _named(ref, tasks)
+    elif isinstance(ref, UUID):
+        found = [key for key, task in tasks.items() if task.id == ref]
     elif callable(ref):
-        found = {task.key for task in tasks if task.func == ref}
+        found = [key for key, task in tasks.items() if task.func == ref]
     else:
         raise TypeError(f"a task is told by its key, its id, its function or the function's name, got {ref!r}")
     if not found:
-        raise TaskIdNotFound(ref if isinstance(ref, str | UUID) else None, message=_unknown(ref, tasks))
+        raise TaskIdNotFound(ref if isinstance(ref, str | UUID) else None, message=_unknown(_text_of(ref), tasks))
     return found
 
 
-def _named(name: str, tasks: list[Task]) -> set[str]:
-    if any(task.key == name for task in tasks):
-        return {name}
-    found = sorted(task.key for task in tasks if callable_name(task.func) == name)
+def _named(name: str, tasks: Mapping[str, Task]) -> list[str]:
+    if name in tasks:
+        return [name]
+    found = [key for key, task in tasks.items() if callable_name(task.func) == name]
     if len(found) > 1:
-        candidates = ", ".join(map(repr, found))
-        raise TaskIdNotFound(name, message=f"{name!r} is the function of {len(found)} tasks; use a key: {candidates}")
-    return set(found)
+        raise TaskIdNotFound(name, message=_ambiguous(name, found))
+    return found or _with_id(name, tasks)
 
 
-def _unknown(ref: TaskRef, tasks: list[Task]) -> str:
-    name = ref if isinstance(ref, str | UUID) else callable_name(ref)
-    known = [*(task.key for task in tasks), *(callable_name(task.func) for task in tasks)]
-    return f"no task of the app answers to {str(name)!r}{did_you_mean(str(name), dict.fromkeys(known))}"
+def _with_id(text: str, tasks: Mapping[str, Task]) -> list[str]:
+    try:
+        wanted = UUID(text)
+    except ValueError:
+        return []
+    return [key for key, task in tasks.items() if task.id == wanted]
+
+
+def _ambiguous(text: str, found: list[str]) -> str:
+    candidates = ", ".join(map(repr, sorted(found)))
+    return f"{text!r} is the function of {len(found)} tasks; use a key: {candidates}"
+
+
+def _unknown(text: str, tasks: Mapping[str, Task]) -> str:
+    known = [*tasks, *(callable_name(task.func) for task in tasks.values())]
+    return f"no task of the app answers to {text!r}{did_you_mean(text, dict.fromkeys(known))}"
+
+
+def _text_of(ref: TaskRef) -> str:
+    return str(ref) if isinstance(ref, str | UUID) else callable_name(ref)

@@ -1,156 +1,262 @@
-"""One run while it goes: its asyncio task, its timeout, its outcome."""
+"""One run: from its tick, by way of its attempts, to its outcome."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from contextvars import Context
 from typing import Any, Protocol
 
-from aioclock.exceptions import TaskTimeoutError
+from aioclock._engine.listeners import Listeners
+from aioclock.exceptions import RunSkippedError, TaskTimeoutError, WorkerDiedError
 from aioclock.executors import cancel
-from aioclock.logger import logger
-from aioclock.runs import Outcome
+from aioclock.runs import Outcome, Run, RunKind, run_source
 
-__all__ = ["CANCEL_GRACE_S", "SUCCEEDED", "LiveRun", "current_live_run"]
+__all__ = ["CANCEL_GRACE_S", "LiveRun"]
 
 CANCEL_GRACE_S = 5.0
 """How long a cancelled run may take to end before it is reported as stuck."""
 
 # Looking up a member of an enum is slow before Python 3.12, and this is done for every run.
-SUCCEEDED, FAILED, CANCELLED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED
-
-current_live_run: ContextVar["LiveRun | None"] = ContextVar("current_live_run", default=None)
-
-
-class Slot(Protocol):
-    """What a run is a run of."""
-
-    key: str
-    call: Callable[[], Awaitable[object]]
-    timeout: float | None
+SUCCEEDED, FAILED, CANCELLED, SKIPPED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED, Outcome.SKIPPED
 
 
 class Keeper(Protocol):
     """Who keeps account of runs."""
 
+    listeners: Listeners
+    """Those who may want to know when a run begins."""
+
+    def begun(self, run: "LiveRun", /) -> None:
+        """Take note that the function is about to be called for the first time."""
+
+    def retrying(self, run: "LiveRun", error: Exception, delay_s: float, /) -> None:
+        """Take note that another attempt will follow."""
+
+    def leaves_time_for(self, run: "LiveRun", delay_s: float, /) -> bool:
+        """Tell whether something that starts in *delay_s* seconds starts before the next tick."""
+
     def decided(self, run: "LiveRun", /) -> None:
         """Take note of the outcome. Called once."""
+
+    def stuck(self, run: "LiveRun", /) -> None:
+        """Take note that the run ignores its cancellation. Called after `decided`."""
 
     def ended(self, run: "LiveRun", /) -> None:
         """Take note that nothing of the run is going any more. Called once, after `decided`."""
 
+    def withdrawn(self, run: "LiveRun", /) -> None:
+        """Take note that nobody waits any more for a run that has not started."""
+
+    def snapshot(self, run: "LiveRun", /) -> Run:
+        """Return what is known of the run."""
+
 
 class LiveRun:
-    """One call of a task's function. Its outcome is decided once; for a stuck run that is before its end."""
+    """What one tick became. Its outcome is decided once; for a stuck run that is before its end."""
 
     __slots__ = (
-        "_cancelled", "_keeper", "_timed_out", "_timer", "_waiter", "error", "handle", "missed", "outcome",
-        "scheduled", "slot", "started",
+        "_cancelled", "_keeper", "_timed_out", "_timeout", "_timer", "_waiter", "attempt", "context", "due", "entry",
+        "error", "handle", "kind", "missed", "outcome", "previous", "reason", "scheduled", "started",
     )  # fmt: skip
 
-    def __init__(self, slot: Any, keeper: Keeper, scheduled: float, missed: int) -> None:
-        self.slot = slot
-        self.scheduled = scheduled
-        """The tick, in seconds since the epoch."""
+    def __init__(
+        self, entry: Any, keeper: Keeper, scheduled: float, missed: int = 0, kind: RunKind = "schedule"
+    ) -> None:
+        self.entry = entry
+        self.scheduled = self.due = scheduled
+        """The tick, and when the run is due: the tick and its jitter; in seconds since the epoch."""
         self.missed = missed
         """How many earlier ticks the run stands for."""
+        self.kind = kind
+        self.attempt = 0
         self.started: float | None = None
         """On the event loop's clock."""
         self.outcome: Outcome | None = None
+        self.reason: str | None = None
         self.error: BaseException | None = None
+        self.previous: float | None = None
+        """The tick of the latest success before."""
+        self.context: Context | None = None
+        """What context variables the function sees; None: those of the serving."""
+        self.handle: asyncio.Task[None] | None = None
         self._keeper = keeper
         self._cancelled = self._timed_out = False
+        self._timeout: TaskTimeoutError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[object] | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin on *loop*."""
-        self.handle = loop.create_task(self._body(loop), name=self.slot.key)
+    def start(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        """Begin on *loop*; *context* is where the run's own is copied from."""
+        self.previous = self.entry.last_success
+        own = self.context or context.copy()
+        self.handle = loop.create_task(self._body(loop), name=self.entry.key, context=own)
 
     async def _body(self, loop: asyncio.AbstractEventLoop) -> None:
-        current_live_run.set(self)
+        run_source.set(self)
         self.started = loop.time()
-        slot = self.slot
+        entry = self.entry
         error: BaseException | None = None
         result: object = None
         try:
             if self._cancelled:  # before it began: asyncio would not even have entered this block
                 raise asyncio.CancelledError
-            if slot.timeout is not None:
-                self._timer = loop.call_later(slot.timeout, self._expire)
-            result = await slot.call()
+            if self._keeper.listeners.wanted:
+                self._keeper.begun(self)
+            if entry.retry is not None:
+                result = await entry.retry.call(self._attempt, fits=self._may_retry, before_wait=self._before_wait)
+            elif entry.timeout is not None:
+                result = await self._attempt()
+            else:
+                self.attempt = 1
+                result = await entry.call()
             outcome = SUCCEEDED
         except asyncio.CancelledError:
             outcome = CANCELLED
         except Exception as raised:
-            outcome, error = FAILED, raised
+            outcome, error = self._outcome_of(raised), raised
         except BaseException as raised:  # SystemExit, KeyboardInterrupt: they end the process, but not unrecorded
             self._end(FAILED, raised, None)
             raise
         self._end(outcome, error, result)
 
+    def _outcome_of(self, error: Exception) -> Outcome:
+        if error is self._timeout:
+            return Outcome.TIMED_OUT
+        if isinstance(error, WorkerDiedError) and self.entry.task.executor == "process":
+            return Outcome.LOST
+        return FAILED
+
+    # Attempts
+
+    async def _attempt(self) -> object:
+        self.attempt += 1
+        if self.entry.timeout is None:
+            return await self.entry.call()
+        assert self.handle is not None
+        cause, result = None, None
+        self._timer = self.handle.get_loop().call_later(self.entry.timeout, self._expire)
+        try:
+            result = await self.entry.call()
+        except asyncio.CancelledError:
+            if not self._timed_out:
+                raise
+        except Exception as error:
+            if not self._timed_out:
+                raise
+            cause = error
+        finally:
+            self._timer.cancel()
+        if self._timed_out:
+            self._timed_out = False
+            self.handle.uncancel()
+            raise self._timeout_error() from cause
+        return result
+
+    def _timeout_error(self) -> TaskTimeoutError:
+        self._timeout = error = TaskTimeoutError(task_name=self.entry.key, timeout_s=self.entry.timeout)
+        return error
+
+    def _may_retry(self, delay_s: float) -> bool:
+        undisturbed = self.outcome is None and not self._cancelled
+        return undisturbed and self._keeper.leaves_time_for(self, delay_s)
+
+    def _before_wait(self, error: Exception, delay_s: float) -> None:
+        self._keeper.retrying(self, error, delay_s)
+
+    # The end
+
     def _end(self, outcome: Outcome, error: BaseException | None, result: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            if self.outcome is None:  # else it was reported as stuck and has ended after all
+            if self.outcome is None:  # else it was decided when it was given up, and has ended after all
                 self._decide(outcome, error, result)
         finally:
             self._keeper.ended(self)
 
-    def _decide(self, outcome: Outcome, error: BaseException | None, result: object) -> None:
-        if self._timed_out:
-            outcome, cause = Outcome.TIMED_OUT, error
-            error = TaskTimeoutError(task_name=self.slot.key, timeout_s=self.slot.timeout)
-            error.__cause__ = cause
+    def _decide(self, outcome: Outcome, error: BaseException | None = None, result: object = None) -> None:
         self.outcome = outcome
         self.error = error
         if self._waiter is not None and not self._waiter.done():
             self._answer(self._waiter, result)
         self._keeper.decided(self)
-        self.error = None  # its traceback holds on to everything that the run used
+        self.error = self._timeout = None  # their tracebacks hold on to everything that the run used
 
     def _answer(self, waiter: "asyncio.Future[object]", result: object) -> None:
         if self.outcome is CANCELLED:
             waiter.cancel()
+        elif self.outcome is SKIPPED:
+            waiter.set_exception(RunSkippedError(task_name=self.entry.key, reason=str(self.reason)))
         elif self.error is not None:
             waiter.set_exception(self.error)
         else:
             waiter.set_result(result)
 
+    def skip(self, reason: str) -> None:
+        """Decide that the run, which has not started, never will."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.reason = reason
+        self._decide(SKIPPED)
+
+    def delay(self, timer: asyncio.TimerHandle) -> None:
+        """Note the timer that will let the run, which has not started, go on."""
+        self._timer = timer
+
     def cancel(self) -> None:
         """Ask the run to end; if it has not after a grace period, it is reported as stuck."""
-        if self._cancelled:
+        if self._cancelled or self.handle is None or (self.handle.done() and self.outcome is not None):
             return
         self._cancelled = True
         if self.handle.done():  # cancelled from outside before it began, so its body was never entered
             self._end(CANCELLED, None, None)
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.handle.get_loop().call_later(CANCEL_GRACE_S, self._give_up)
-        if self.started is not None and not cancel(self.handle) and self._timed_out:
-            # The thread will not heed a grace period. Whoever waits for the run is told now.
-            self._give_up()
+        elif not self._timed_out:  # else it is being cancelled already
+            self._interrupt(self.handle)
 
     def _expire(self) -> None:
+        assert self.handle is not None
         self._timed_out = True
-        self.cancel()
+        if not self._interrupt(self.handle) and self._is_last_attempt():
+            # The thread will not heed a grace period. Whoever waits for the run is told now.
+            self._decide(Outcome.TIMED_OUT, self._timeout_error())
+
+    def _interrupt(self, handle: "asyncio.Task[None]") -> bool:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = handle.get_loop().call_later(CANCEL_GRACE_S, self._give_up)
+        return self.started is None or cancel(handle)
+
+    def _is_last_attempt(self) -> bool:
+        retry = self.entry.retry
+        return retry is None or self._cancelled or self.attempt >= retry.attempts
 
     def _give_up(self) -> None:
         if self.outcome is None:
-            logger.error(
-                "run of %s is stuck: until it ends in spite of its cancellation, the task does not run again",
-                self.slot.key,
-                extra={"task": self.slot.key},
-            )
-            self._decide(CANCELLED, None, None)
+            if self._timed_out:
+                self._decide(Outcome.TIMED_OUT, self._timeout_error())
+            else:
+                self._decide(CANCELLED)
+        self._keeper.stuck(self)
+
+    # Those who look at it or wait for it
+
+    def is_kept_by(self, keeper: object) -> bool:
+        """Tell whether *keeper* keeps account of the run."""
+        return self._keeper is keeper
+
+    def snapshot(self) -> Run:
+        """Return the run as it is now."""
+        return self._keeper.snapshot(self)
 
     async def wait(self) -> object:
         """Return what the function returned, or raise what it raised; cancelling the wait cancels the run."""
-        self._waiter = waiter = self.handle.get_loop().create_future()
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        if self.outcome is not None:
+            self._answer(waiter, None)
         try:
             return await waiter
         except asyncio.CancelledError:
+            if self.handle is None:
+                self._keeper.withdrawn(self)
+                raise
             self.cancel()
             while self.outcome is None:
                 await asyncio.wait((self.handle,), timeout=CANCEL_GRACE_S)

@@ -1,7 +1,7 @@
 """One serving from beginning to end: lifespan in, start-up, schedules, runs, shut-down, lifespan out."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
@@ -10,50 +10,71 @@ from anyio import CancelScope
 from aioclock._engine.engine import Engine
 from aioclock._engine.entry import Entry
 from aioclock._engine.lifespan import LifespanScope
-from aioclock._engine.run import LiveRun, current_live_run
-from aioclock._engine.runner import RunObserver
+from aioclock._engine.listeners import in_listener
+from aioclock._engine.present import Present
+from aioclock._engine.run import LiveRun
+from aioclock._engine.runner import Runner
 from aioclock._engine.signals import hold_back_sigterm, stop_on_sigterm
 from aioclock.clock import current_clock
 from aioclock.custom_types import Triggers
+from aioclock.events import Event, ServingStarted, ServingStopped, ServingStopping
 from aioclock.exceptions import ServingError
+from aioclock.executors import ProcessPool
 from aioclock.logger import logger
-from aioclock.task import Task
+from aioclock.runs import run_source
 
-__all__ = ["Serving", "run_by_hand"]
+__all__ = ["LIFECYCLE", "Serving"]
+
+LIFECYCLE = frozenset({Triggers.ON_START_UP, Triggers.ON_SHUT_DOWN})
+"""Types of the triggers that no schedule has: the serving itself gives their ticks."""
+
+LISTENER_PATIENCE_S = 10.0
+"""How long listeners may take for what they have not been told yet when a serving ends."""
 
 HOOK_PATIENCE_S = 30.0
 """How long the shut-down tasks, and then the end of the lifespan, may take at least."""
 
 
 class Serving:
-    """Runs *tasks* inside *lifespan*, once.
+    """Serves the tasks of *entries* inside *lifespan*, once.
 
     Args:
+        runner: Runs them.
+        pool: Worker processes, which end with the serving.
         shutdown_timeout: Seconds that runs may take to finish after a stop was asked for; None: for ever.
         handle_signals: Whether SIGTERM asks for a stop; None: if nobody else handles it.
+        stays: Whether to go on when every trigger is exhausted.
     """
 
     def __init__(
         self,
-        tasks: Iterable[Task],
+        entries: Iterable[Entry],
+        runner: Runner,
+        pool: ProcessPool,
         *,
         lifespan: AbstractAsyncContextManager[object],
-        observers: Iterable[RunObserver],
         shutdown_timeout: float | None,
         handle_signals: bool | None,
+        stays: bool,
     ) -> None:
-        tasks = list(tasks)
-        for task in tasks:
-            task.prepare()  # what can't run is refused before anything has begun
-        self._start_up_tasks = [task for task in tasks if task.trigger.type_ == Triggers.ON_START_UP]
-        self._shut_down_tasks = [task for task in tasks if task.trigger.type_ == Triggers.ON_SHUT_DOWN]
-        lifecycle = {*self._start_up_tasks, *self._shut_down_tasks}
-        self._scheduled_tasks = [task for task in tasks if task not in lifecycle]
+        entries = list(entries)
+        for entry in entries:
+            entry.prepare()  # what can't run is refused before anything has begun
+        self._of_start_up = [entry for entry in entries if _kind(entry) == Triggers.ON_START_UP]
+        self._of_shut_down = [entry for entry in entries if _kind(entry) == Triggers.ON_SHUT_DOWN]
+        self._scheduled = [entry for entry in entries if _kind(entry) not in LIFECYCLE]
         self._lifespan = lifespan
         self._patience_s = shutdown_timeout
         self._hook_patience_s = None if shutdown_timeout is None else max(HOOK_PATIENCE_S, shutdown_timeout)
         self._handle_signals = handle_signals
-        self.engine = Engine(current_clock(), observers)
+        self.loop = loop = asyncio.get_running_loop()
+        self._present = present = Present(loop, current_clock())
+        self._runner = runner
+        self._pool = pool
+        self.engine = Engine(runner, present, stays=stays)
+        runner.attach(self.engine, present)
+        self.started = loop.create_future()
+        """Done when the schedules have begun."""
         self._firing = False
         self._entering = False
         self._stop = asyncio.Event()
@@ -81,30 +102,39 @@ class Serving:
     async def _serve(self) -> None:
         scope = LifespanScope(self._lifespan, patience_s=self._hook_patience_s)
         self._entering = True
-        async with scope:
-            self._entering = False
-            try:
-                await self._start_up()
-                await self._fire_until_stopped()
-            except BaseException:
-                self._hurry.set()
-                raise
-            finally:
-                await self._shut_down()
+        try:
+            async with scope:
+                self._entering = False
+                try:
+                    await self._start_up()
+                    await self._fire_until_stopped()
+                except BaseException:
+                    self._hurry.set()
+                    raise
+                finally:
+                    await self._shut_down()
+        finally:
+            self._runner.detach()
+            self.engine.leave()
+            self._pool.close()
+            if not self._entering:
+                await self._announce(ServingStopped)
 
     async def _start_up(self) -> None:
-        runs = self._run_now(self._start_up_tasks)
-        if runs:
-            await self._until_stopped(asyncio.wait({run.handle for run in runs}))
+        self._run_now(self._of_start_up)
+        if self._of_start_up:
+            await self._until_stopped(asyncio.gather(*(entry.settled() for entry in self._of_start_up)))
 
     async def _fire_until_stopped(self) -> None:
         if not self._stop.is_set():
             self._firing = True
-            self.engine.begin(self._scheduled_tasks)
+            self.engine.begin(self._scheduled)
+            self._runner.ledger.event(ServingStarted)
+            self.started.set_result(None)
             await self._until_stopped(self.engine.until_exhausted())
 
-    async def _until_stopped(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        work, stopped = asyncio.ensure_future(coroutine), asyncio.ensure_future(self._stop.wait())
+    async def _until_stopped(self, awaitable: Awaitable[object]) -> None:
+        work, stopped = asyncio.ensure_future(awaitable), asyncio.ensure_future(self._stop.wait())
         waits: set[asyncio.Future[Any]] = {work, stopped}
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if work.done() and not self._stop.is_set():
@@ -114,33 +144,54 @@ class Serving:
 
     async def _shut_down(self) -> None:
         self._firing = False
-        runner = self.engine.runner
+        runner = self._runner
+        runner.ledger.event(ServingStopping)
         await self.engine.halted()
+        runner.drop_waiting("stopping")
         await runner.finish(patience_s=self._patience_s, hurry=self._hurry)
-        self._run_now(self._shut_down_tasks)
+        self._run_now(self._of_shut_down)
         await runner.finish(patience_s=self._hook_patience_s, hurry=asyncio.Event())
+        await runner.ledger.listeners.drain(patience_s=LISTENER_PATIENCE_S)  # they may use what the lifespan closes
 
-    def _run_now(self, tasks: Iterable[Task]) -> list[LiveRun]:
-        now = self.engine.now().epoch
-        return [self.engine.runner.start(Entry(task), now) for task in tasks]
+    async def _announce(self, kind: type[Event]) -> None:
+        listeners = self._runner.ledger.listeners
+        self._runner.ledger.event(kind)
+        await listeners.drain(patience_s=LISTENER_PATIENCE_S)
 
-    def add(self, task: Task) -> None:
+    def _run_now(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._runner.tick(entry, self._present.now().epoch, 0, ())
+
+    def add(self, entry: Entry) -> None:
         """Serve one more task from now on.
 
         Raises:
             ServingError: it belongs to a start-up that is over.
         """
-        task.prepare()
-        if task.trigger.type_ == Triggers.ON_SHUT_DOWN:
-            self._shut_down_tasks.append(task)
-        elif task.trigger.type_ == Triggers.ON_START_UP:
+        entry.prepare()
+        if _kind(entry) == Triggers.ON_SHUT_DOWN:
+            self._of_shut_down.append(entry)
+        elif _kind(entry) == Triggers.ON_START_UP:
             if not self._entering:
-                raise ServingError(f"task {task.key!r} comes too late for the start-up of an app that is being served")
-            self._start_up_tasks.append(task)
+                raise ServingError(f"task {entry.key!r} comes too late for the start-up of an app that is being served")
+            self._of_start_up.append(entry)
         elif self._firing:
-            self.engine.add(task)
+            self.engine.add(entry)
         else:
-            self._scheduled_tasks.append(task)
+            self._scheduled.append(entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Serve a task no longer; its runs go on."""
+        for entries in (self._of_start_up, self._of_shut_down, self._scheduled):
+            if entry in entries:
+                entries.remove(entry)
+        self.engine.remove(entry)
+
+    def restart(self, entry: Entry) -> None:
+        """Begin the schedule of a task anew, by another trigger."""
+        if self._firing:
+            self.engine.remove(entry)
+            self.engine.add(entry)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():
@@ -168,8 +219,13 @@ class Serving:
             self._hurry.set()
         self._ask_to_stop()
         home = self._home
-        if home is not None and current_live_run.get() is None and asyncio.current_task() is not home:
+        if home is not None and not self._is_inside(home):
             await asyncio.wait((home,))
+
+    def _is_inside(self, home: "ServingTask") -> bool:
+        source = run_source.get()
+        within_run = isinstance(source, LiveRun) and source.is_kept_by(self._runner)
+        return within_run or in_listener.get() or asyncio.current_task() is home
 
 
 class ServingTask(asyncio.Task[None]):
@@ -201,18 +257,5 @@ async def _end_of(task: "asyncio.Task[None]") -> None:
             await asyncio.wait((task,))
 
 
-async def run_by_hand(task: Task) -> object:
-    """Run *task* now, beside its schedule and within its timeout, and return its result or raise its error."""
-    run = LiveRun(Entry(task), _Nobody(), current_clock().now().timestamp(), 0)
-    run.start(asyncio.get_running_loop())
-    return await run.wait()
-
-
-class _Nobody:
-    """Keeps no account of a run: its caller gets the outcome."""
-
-    def decided(self, run: LiveRun) -> None:
-        pass
-
-    def ended(self, run: LiveRun) -> None:
-        pass
+def _kind(entry: Entry) -> object:
+    return entry.task.trigger.type_

@@ -8,11 +8,11 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from aioclock._engine import TaskRef, keys_of
 from aioclock.app import AioClock
 from aioclock.exceptions import ServingError
 from aioclock.runs import Run, RunFacts, run_of
 from aioclock.testing._clock import DEFAULT_START, as_moment
-from aioclock.testing._lookup import TaskRef, keys_of
 from aioclock.testing._loop import VirtualEventLoop, VirtualTimeError
 from aioclock.testing._outside import join_workers
 from aioclock.testing._suspended import outer_loop_suspended
@@ -83,7 +83,9 @@ class Simulation:
         loop = self._runner.get_loop()
         assert isinstance(loop, VirtualEventLoop)
         self._loop = loop
-        self._app._observers.append(self._record)
+        self._app._roster.runner.ledger.observers.append(self._record)
+        for entry in self._app._roster.entries.values():
+            entry.forget()  # what happened at other times, in another test perhaps, is no past of this one
         self._serving = loop.create_task(self._app.serve(), name="aioclock serve")
         self._serving.add_done_callback(self._served)
         try:
@@ -116,7 +118,7 @@ class Simulation:
         Raises:
             TaskIdNotFound: *ref* means no task, or its name is that of several.
         """
-        keys = None if ref is None else keys_of(ref, self._app._tasks)
+        keys = None if ref is None else set(keys_of(ref, self._app.tasks))
         runs = [run_of(facts) for facts in self._runs if keys is None or facts.task_key in keys]
         return sorted(runs, key=lambda run: run.scheduled_at)
 
@@ -239,7 +241,7 @@ class Simulation:
                 self._loop.run_until_complete(self._stop())
         finally:
             self._end = self._loop.clock.now()
-            self._app._observers.remove(self._record)
+            self._app._roster.runner.ledger.observers.remove(self._record)
             try:
                 self._runner.close()
             finally:

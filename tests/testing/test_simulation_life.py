@@ -93,7 +93,7 @@ def test_an_app_that_serve_refuses_fails_on_entering() -> None:
 
     with pytest.raises(DependencyError), simulate(app, start=START):
         pytest.fail("the block must not be entered")
-    assert app._observers == []
+    assert app._roster.runner.ledger.observers == []
 
 
 def breaking() -> AioClock:
@@ -200,7 +200,7 @@ def test_an_app_can_be_simulated_again_and_again() -> None:
         with simulate(app, start=START) as sim:
             sim.advance(minutes=2)
         assert len(sim.runs("tick")) == 2
-    assert app._observers == []
+    assert app._roster.runner.ledger.observers == []
 
 
 def test_overridden_dependencies_hold() -> None:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aioclock import Once
-from aioclock._engine.cursor import Cursor, Moment
+from aioclock._engine.cursor import Cursor
 from aioclock._engine.due_queue import DueQueue
+from aioclock._engine.present import Moment
 
 NOW = Moment(0.0, 0.0)
 ANY_TIME = float("inf")

@@ -144,7 +144,7 @@ def test_an_observer_that_raises_does_not_keep_the_app_from_ending() -> None:
         seen.append(run)
         raise RuntimeError("on purpose")
 
-    app._observers.append(observe)
+    app._roster.runner.ledger.observers.append(observe)
     app.task(trigger=Once())(lambda: None)
     with simulate(app) as sim:
         sim.advance(seconds=1)

@@ -35,7 +35,7 @@ async def test_a_task_does_not_run_again_before_its_timed_out_thread_has_ended()
             three.set()
 
     app = AioClock()
-    app._observers.append(note)
+    app._roster.runner.ledger.observers.append(note)
 
     @app.task(trigger=Every(seconds=0.05), timeout=0.02, name="hangs")
     def work() -> None:

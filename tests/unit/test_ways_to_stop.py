@@ -160,7 +160,7 @@ def test_an_error_of_the_agenda_itself_ends_the_serving() -> None:
 
     async def serve() -> None:
         app = AioClock()
-        app._observers.append(broken)
+        app._roster.runner.ledger.observers.append(broken)
         app.task(trigger=Every(seconds=5))(endless)
         await app.serve()
 

@@ -1,0 +1,178 @@
+"""What is written down of runs: in the history, in the log, and for those who listen."""
+
+from collections.abc import Callable
+from datetime import datetime
+from math import nan
+from traceback import format_exception
+from typing import Any, TypeAlias
+
+from aioclock._engine.entry import Entry
+from aioclock._engine.listeners import Listeners
+from aioclock._engine.present import Present
+from aioclock._engine.run import CANCELLED, SKIPPED, SUCCEEDED, LiveRun
+from aioclock.clock import Clock, current_clock
+from aioclock.events import (
+    OUTCOME_EVENTS,
+    Event,
+    RunEvent,
+    RunRetrying,
+    RunStarted,
+    RunStuck,
+    TaskRecovered,
+)
+from aioclock.logger import logger
+from aioclock.runs import Outcome, RunError, RunFacts, run_of
+
+__all__ = ["FAILURES", "Ledger", "RunObserver", "facts_of"]
+
+RunObserver: TypeAlias = Callable[[RunFacts], None]
+
+FAILURES = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST})
+
+LONGEST_TEXT = 20_000
+"""How many characters of an error are kept: an exception may carry all the data that it complains of."""
+
+
+class Ledger:
+    """Records the outcome of every tick, once.
+
+    Attributes:
+        listeners: Are told events.
+        observers: Called with the facts of every run and of every skipped tick; they must not raise.
+        clock: That of the serving, while there is one.
+    """
+
+    def __init__(self, listeners: Listeners) -> None:
+        self.listeners = listeners
+        self.observers: list[RunObserver] = []
+        self.clock: Clock | None = None
+
+    def now(self) -> datetime:
+        """Return the wall-clock time of the serving, also when it is asked from outside; else that of this place."""
+        return (self.clock or current_clock()).now()
+
+    def outcome(self, run: LiveRun, present: Present) -> None:
+        """Record what came of *run*."""
+        entry: Entry = run.entry
+        succeeded, failures = run.outcome is SUCCEEDED, entry.failures
+        if not succeeded:
+            if run.kind != "manual":  # whoever asked for it is told
+                _log(run, present)
+            if run.outcome in FAILURES:
+                entry.failures += 1
+        if succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule":
+            _keep_success(run, present)
+        else:
+            entry.history.add(facts_of(run, present))
+        if succeeded:
+            if entry.last_success is None or run.scheduled > entry.last_success:
+                entry.last_success = run.scheduled
+            entry.failures = 0
+        if self.observers or self.listeners.wanted:
+            self._tell(run, present, recovered_from=failures if succeeded else 0)
+
+    def _tell(self, run: LiveRun, present: Present, *, recovered_from: int) -> None:
+        assert run.outcome is not None
+        facts = facts_of(run, present)
+        for observe in self.observers:
+            observe(facts)
+        self.run_event(OUTCOME_EVENTS[run.outcome], run, present)
+        if recovered_from:
+            self.event(TaskRecovered, task_key=run.entry.key, failures=recovered_from)
+
+    def begun(self, run: LiveRun, present: Present) -> None:
+        """Announce that *run* calls its function for the first time."""
+        self.run_event(RunStarted, run, present)
+
+    def retrying(self, run: LiveRun, error: Exception, delay_s: float, present: Present) -> None:
+        """Record that another attempt of *run* will follow."""
+        logger.warning(
+            "attempt %d of %s failed, the next one follows in %.3g s: %s: %s",
+            run.attempt, run.entry.key, delay_s, type(error).__name__, _message_of(error),
+            extra={"task": run.entry.key, "attempt": run.attempt, "delay_s": delay_s},
+        )  # fmt: skip
+        if RunRetrying in self.listeners.wanted:
+            facts = facts_of(run, present)._replace(error=_as_text(error))
+            self.listeners.announce(RunRetrying(at=self.now(), run=run_of(facts), delay_s=delay_s))
+
+    def stuck(self, run: LiveRun, present: Present) -> None:
+        """Record that *run* ignores its cancellation."""
+        key = run.entry.key
+        logger.error(
+            "run of %s is stuck: it goes on in spite of its cancellation and occupies its task until it ends", key,
+            extra={"task": key},
+        )  # fmt: skip
+        self.run_event(RunStuck, run, present)
+
+    def run_event(self, kind: type[RunEvent], run: LiveRun, present: Present) -> None:
+        """Announce a *kind* of event about *run*, if somebody listens."""
+        if kind in self.listeners.wanted:
+            self.event(kind, run=run_of(facts_of(run, present)))
+
+    def event(self, kind: type[Event], **facts: Any) -> None:
+        """Announce a *kind* of event, if somebody listens."""
+        if kind in self.listeners.wanted:
+            self.listeners.announce(kind(at=self.now(), **facts))
+
+
+def facts_of(run: LiveRun, present: Present) -> RunFacts:
+    """Return what is known of *run* now."""
+    now = present.now()
+    return RunFacts(
+        run.entry.key,
+        run.scheduled,
+        None if run.outcome is None else run.outcome.value,
+        now.epoch,
+        None if run.started is None else run.started + present.offset,
+        run.reason,
+        None if run.error is None else _as_text(run.error),
+        run.missed,
+        run.kind,
+        run.attempt,
+        run.previous,
+    )
+
+
+def _keep_success(run: LiveRun, present: Present) -> None:
+    assert run.started is not None
+    offset, previous = present.offset, run.previous
+    finished = present.loop.time() + offset
+    run.entry.history.add_success(run.scheduled, run.started + offset, finished, nan if previous is None else previous)
+
+
+def _log(run: LiveRun, present: Present) -> None:
+    assert run.outcome is not None
+    key = run.entry.key
+    facts = {"task": key, "outcome": run.outcome.value}
+    if run.outcome is SKIPPED:
+        late_s = max(0.0, present.now().epoch - run.scheduled)
+        # Whoever pauses a task or stops the app knows that ticks are skipped.
+        log = logger.warning if run.reason in ("overlap", "missed") else logger.debug
+        log("run of %s skipped: %s", key, run.reason, extra={**facts, "reason": run.reason, "late_s": late_s})
+    elif run.outcome is CANCELLED:
+        logger.info("run of %s cancelled", key, extra=facts)
+    elif run.outcome is Outcome.FAILED:
+        logger.error("run of %s failed", key, exc_info=run.error, extra=facts)
+    elif run.outcome is Outcome.LOST:
+        logger.error("run of %s lost: %s", key, run.error, extra=facts)
+    else:
+        logger.error("%s", run.error, extra=facts)
+
+
+def _as_text(error: BaseException) -> RunError:
+    text = "".join(format_exception(error))
+    return RunError(type=type(error).__qualname__, message=_message_of(error), traceback=_shortened(text))
+
+
+def _message_of(error: BaseException) -> str:
+    try:
+        return _shortened(str(error))
+    except Exception as unprintable:
+        return f"(can't be printed: {type(unprintable).__qualname__})"
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= LONGEST_TEXT:
+        return text
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]}\n... ({len(text) - LONGEST_TEXT} characters) ...\n{text[-half:]}"

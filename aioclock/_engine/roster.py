@@ -1,0 +1,121 @@
+"""The tasks of one app, whether it serves or not."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from datetime import datetime
+from heapq import merge
+from typing import TypeVar
+
+from aioclock._engine.entry import Entry
+from aioclock._engine.listeners import Listeners
+from aioclock._engine.runner import Runner
+from aioclock._engine.serving import Serving
+from aioclock.events import TaskAdded, TaskRemoved, TaskRescheduled
+from aioclock.runs import Outcome, Run, RunFacts, run_of
+from aioclock.task import Task
+from aioclock.triggers import BaseTrigger
+
+__all__ = ["Roster"]
+
+T = TypeVar("T")
+
+
+class Roster:
+    """Owns the tasks and hands commands on to whoever they concern: the runner, and the serving if there is one.
+
+    Args:
+        history_size: How many runs of each task are remembered.
+    """
+
+    def __init__(self, listeners: Listeners, *, history_size: int) -> None:
+        self.runner = Runner(listeners)
+        self.serving: Serving | None = None
+        self.tasks: dict[str, Task] = {}
+        self.entries: dict[str, Entry] = {}
+        self._history_size = history_size
+
+    def add(self, task: Task) -> None:
+        """Add *task*, whose key is free; if the app serves, its schedule begins now.
+
+        Raises:
+            DependencyError: the app serves, and a parameter of the function can't be filled.
+            ServingError: the app serves, and the task belongs to a start-up that is over.
+        """
+        entry = Entry(task, self._history_size)
+        if self.serving is not None:
+            self.serving.add(entry)
+        self.tasks[task.key] = task
+        self.entries[task.key] = entry
+        if self.serving is not None:
+            self.runner.ledger.event(TaskAdded, task_key=task.key)
+
+    def remove(self, entry: Entry) -> None:
+        """Remove a task with all that is known of it; its runs that are going may finish."""
+        del self.tasks[entry.key], self.entries[entry.key]
+        if self.serving is not None:
+            self.serving.remove(entry)
+        self.runner.drop_waiting("removed", entry)
+        self.runner.ledger.event(TaskRemoved, task_key=entry.key)
+
+    def reschedule(self, entry: Entry, trigger: BaseTrigger) -> None:
+        """Give a task another trigger, whose schedule begins now."""
+        entry.task.trigger = trigger
+        if self.serving is not None:
+            self.serving.restart(entry)
+        self.runner.ledger.event(TaskRescheduled, task_key=entry.key)
+
+    def cancel(self, entry: Entry) -> int:
+        """Cancel the runs of a task that are going and return how many there were."""
+        going = [run for run in entry.runs if run.outcome is None]
+        for run in going:
+            run.cancel()
+        return len(going)
+
+    async def run_now(self, entry: Entry, *, beside: bool = False) -> object:
+        """Run a task now and return its result or raise its error; *beside* what is going, whatever its policy."""
+        serving = self.serving
+        if serving is None or serving.loop is asyncio.get_running_loop():
+            return await self.runner.by_hand(entry, beside=beside).wait()
+        elsewhere = asyncio.run_coroutine_threadsafe(self.run_now(entry, beside=beside), serving.loop)
+        return await asyncio.wrap_future(elsewhere)
+
+    def on_loop(self, command: Callable[[], T]) -> T:
+        """Call *command* where the app serves: a sync task, which calls from its thread, may give commands, too."""
+        loop = None if self.serving is None else self.serving.loop
+        if loop is None or loop is _running_loop() or not loop.is_running():
+            return command()
+        answer: Future[T] = Future()
+
+        def call() -> None:
+            try:
+                answer.set_result(command())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        loop.call_soon_threadsafe(call)
+        return answer.result()
+
+    def runs(self, keys: list[str] | None, outcome: Outcome | None) -> Iterator[Run]:
+        """Yield the latest runs, those that ended last first."""
+        entries = [self.entries[key] for key in keys] if keys is not None else self.entries.values()
+        histories = [entry.history.newest_first(entry.key) for entry in entries]
+        for facts in merge(*histories, key=_noted, reverse=True):
+            if outcome is None or facts.outcome == outcome:
+                yield run_of(facts)
+
+    async def next_tick(self, key: str) -> datetime | None:
+        """Return when a task is due next (aware, UTC); None while nothing is served, and when nobody knows."""
+        entry = self.entries.get(key)
+        return None if self.serving is None or entry is None else await self.serving.engine.next_tick(entry)
+
+
+def _noted(facts: RunFacts) -> float:
+    return facts.noted
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,188 @@
+"""What an app can be asked and told about its tasks."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, TypeVar, overload
+
+from typing_extensions import Unpack
+
+from aioclock._engine import LIFECYCLE, Entry, Roster, TaskRef, key_of, keys_of, preview
+from aioclock.exceptions import TaskDeclarationError
+from aioclock.group import Group
+from aioclock.policies import PolicyArgs
+from aioclock.runs import Outcome, Run
+from aioclock.task import Task, require_trigger
+from aioclock.triggers import BaseTrigger
+from aioclock.triggers._base import require_aware
+
+__all__ = ["Commands"]
+
+T = TypeVar("T")
+
+
+class Commands:
+    """The part of an app that looks at its tasks and commands them, before, during and after a serving.
+
+    Where a task is asked for, *ref* is its key, its id, its function, or its function's name if no other task has that.
+    A *ref* that means no task, or several, raises `TaskIdNotFound`, which lists what is close or what is meant.
+
+    Sync tasks, which run in threads, may give commands too.
+    """
+
+    _roster: Roster
+    _root: Group
+
+    # Looking
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """All tasks by key, in the order in which they were added; read only."""
+        return MappingProxyType(self._roster.tasks)
+
+    @overload
+    def next_ticks(self, ref: TaskRef, count: int = 5, after: datetime | None = None) -> list[datetime]: ...
+    @overload
+    def next_ticks(
+        self, ref: None = None, count: int = 5, after: datetime | None = None
+    ) -> dict[str, list[datetime]]: ...
+    def next_ticks(
+        self, ref: TaskRef | None = None, count: int = 5, after: datetime | None = None
+    ) -> list[datetime] | dict[str, list[datetime]]:
+        """Return when a task is due next, or a mapping of key to ticks for all tasks. Nothing moves by asking.
+
+        While the app serves, the ticks are those it will fire. Otherwise they are those of a serving that would begin
+        at *after*. What nobody can know is left out: the ticks of a trigger that waits by itself, those that follow
+        the end of a run, and those of start-up and shut-down.
+
+        ```python
+        from datetime import UTC, datetime
+
+        from aioclock import AioClock, At
+
+        app = AioClock()
+
+
+        @app.task(trigger=At(hour=9, tz="UTC"), name="report")
+        async def report() -> None: ...
+
+
+        ticks = app.next_ticks("report", count=2, after=datetime(2026, 1, 1, 12, tzinfo=UTC))
+        assert [tick.isoformat() for tick in ticks] == ["2026-01-02T09:00:00+00:00", "2026-01-03T09:00:00+00:00"]
+        ```
+
+        Args:
+            count: How many at most, for each task.
+            after: Aware; left out, the present.
+
+        Returns:
+            Aware datetimes in UTC, in their order.
+
+        Raises:
+            ValueError: *after* is naive, or *count* is negative.
+        """
+        _require_count(count, name="count")
+        moment = self._roster.runner.ledger.now() if after is None else require_aware(after)
+        if ref is not None:
+            return self._preview(self._entry(ref), moment, count)
+        return {key: self._preview(entry, moment, count) for key, entry in self._roster.entries.items()}
+
+    def _preview(self, entry: Entry, after: datetime, count: int) -> list[datetime]:
+        return [] if entry.task.trigger.type_ in LIFECYCLE else preview(entry, after, count)
+
+    def runs(self, task: TaskRef | None = None, outcome: Outcome | str | None = None, limit: int = 100) -> list[Run]:
+        """Return the latest runs and skipped ticks, those that ended last first.
+
+        Of each task a bounded number is remembered (`AioClock(history=)`), as long as this process lives.
+
+        Args:
+            task: A *ref*; left out, all tasks.
+            outcome: Only runs of this outcome.
+            limit: How many at most.
+
+        Raises:
+            ValueError: *outcome* is no outcome, or *limit* is negative.
+        """
+        _require_count(limit, name="limit")
+        wanted = None if outcome is None else Outcome(outcome)
+        keys = None if task is None else keys_of(task, self._roster.tasks)
+        return list(islice(self._roster.runs(keys, wanted), limit))
+
+    # Commanding
+
+    def pause(self, ref: TaskRef, note: str | None = None) -> None:
+        """Skip the ticks of a task from now on, with the reason `paused`. Runs that are going on may finish.
+
+        It stays paused in further servings, until `resume`. `run_now` runs it all the same.
+
+        Args:
+            note: Why, for the event and for those who look at the task.
+        """
+        entry = self._entry(ref)
+        self._roster.on_loop(lambda: self._roster.runner.pause(entry, note))
+
+    def resume(self, ref: TaskRef) -> None:
+        """Let a paused task run again from its next tick on; ticks that it missed are not made up for."""
+        entry = self._entry(ref)
+        self._roster.on_loop(lambda: self._roster.runner.resume(entry))
+
+    async def run_now(self, ref: TaskRef) -> Any:
+        """Run a task now, within its timeout and as its overlap policy says, and return its result.
+
+        Its record is of the kind `manual`. The schedule does not move. Cancelling the wait cancels the run.
+
+        Raises:
+            RunSkippedError: a run is going on already, and the overlap policy allows no other.
+            TaskTimeoutError: the run outlived the task's timeout.
+            asyncio.CancelledError: the run was cancelled.
+            Exception: what the function raised.
+        """
+        return await self._roster.run_now(self._entry(ref))
+
+    def cancel(self, ref: TaskRef) -> int:
+        """Cancel the runs of a task that are going on and return how many there are; its schedule goes on."""
+        entry = self._entry(ref)
+        return self._roster.on_loop(lambda: self._roster.cancel(entry))
+
+    def reschedule(self, ref: TaskRef, trigger: BaseTrigger) -> None:
+        """Give a task another trigger, whose schedule begins now, or with the next serving. Runs go on.
+
+        Raises:
+            TaskDeclarationError: *trigger* can't be that of a running task.
+        """
+        entry = self._entry(ref)
+        require_trigger(trigger, owner=f"task {entry.key!r}")
+        if LIFECYCLE & {trigger.type_, entry.task.trigger.type_}:
+            raise TaskDeclarationError(f"task {entry.key!r}: start-up and shut-down can't be scheduled anew")
+        self._roster.on_loop(lambda: self._roster.reschedule(entry, trigger))
+
+    def add_task(
+        self,
+        func: Callable[..., Any],
+        *,
+        trigger: BaseTrigger,
+        name: str | None = None,
+        **policies: Unpack[PolicyArgs],
+    ) -> Task:
+        """Add a task; while the app serves, its schedule begins now. The arguments are those of `task`.
+
+        Returns:
+            The task; its `key` is what the other commands take.
+        """
+        before = set(self._roster.tasks)
+        self._roster.on_loop(lambda: self._root.task(trigger=trigger, name=name, **policies)(func))
+        return next(task for key, task in self._roster.tasks.items() if key not in before)
+
+    def remove_task(self, ref: TaskRef) -> None:
+        """Remove a task and what is remembered of it. A run that is going on may finish."""
+        entry = self._entry(ref)
+        self._roster.on_loop(lambda: self._roster.remove(entry))
+
+    def _entry(self, ref: TaskRef) -> Entry:
+        return self._roster.entries[key_of(ref, self._roster.tasks)]
+
+
+def _require_count(value: Any, *, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name} must be a whole number, 0 or more, got {value!r}")

@@ -1,0 +1,159 @@
+"""What goes on inside a worker process. Every worker imports this module, so it imports little itself."""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from inspect import iscoroutine
+from traceback import format_exception
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+__all__ = ["PROCESS_NAME", "UNGUARDED_MAIN", "Failure", "call", "leave_unready_worker", "prepare", "ready"]
+
+PROCESS_NAME = "aioclock worker"
+UNGUARDED_MAIN = 79
+"""Exit code of a worker that found itself running the main script's program instead of importing it."""
+
+PARENT_CHECK_S = 1.0
+_begin: "list[Connection]" = []
+"""Where to announce each call; empty until this process is a worker that is ready."""
+
+
+class Failure(NamedTuple):
+    """What came of a call that raised: text, and the exception itself if it could be pickled."""
+
+    summary: str
+    traceback: str
+    pickled: bytes | None
+
+
+class _Sent:
+    """Stands in for the engine's source of the run: here nothing about it changes any more."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    def snapshot(self) -> Any:
+        return self._run
+
+
+def prepare(begin: "Connection") -> None:
+    """Make this process a worker: deaf to signals, the head of its own process group, and bound to its parent."""
+    _begin.append(begin)
+    stops = (signal.SIGINT, signal.SIGTERM)
+    for number in stops:
+        signal.signal(number, _leave_to_parent)
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.setpgid(0, 0)  # so that whatever the functions start can be killed along with them
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)  # the parent has blocked them until here
+    threading.Thread(target=_end_with_parent, name="aioclock: end with parent", daemon=True).start()
+
+
+def _leave_to_parent(number: int, frame: FrameType | None) -> None:
+    # Not SIG_IGN: that would be inherited by the programs that functions start, and Popen.terminate() would fail.
+    pass
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    # The sentinel tells at once. But it is a pipe, and a fork of the parent may hold it open; hence a look at the pid.
+    first = os.getppid()
+    while parent is not None and parent.is_alive() and os.getppid() == first:
+        parent.join(PARENT_CHECK_S)
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def leave_unready_worker() -> None:
+    """End this process if it is a worker that is still importing the main script.
+
+    Whoever gets here then is a main script that runs its program when it is imported. The worker would never be ready,
+    and all of the app would run twice.
+    """
+    module = sys.modules.get("multiprocessing.process")
+    if module is not None and not _begin and module.current_process().name == PROCESS_NAME:
+        os._exit(UNGUARDED_MAIN)
+
+
+def ready() -> None:
+    """Answer the first call, which tells that the worker has started."""
+
+
+def call(payload: bytes) -> bytes | Failure:
+    """Run the call in *payload* and return its pickled result; whatever it raises comes back as a `Failure`."""
+    _begin[0].send_bytes(b"!")
+    try:
+        func, args, kwargs, run = _unpack(payload)
+        with _within(run):
+            result = func(*args, **kwargs)
+            if iscoroutine(result):
+                from asyncio import run as run_to_its_end
+
+                result = run_to_its_end(result)
+        return _pack(result)
+    except BaseException as error:  # SystemExit ends the call, not the worker
+        return _failure(error)
+    finally:
+        _flush()
+
+
+def _unpack(payload: bytes) -> Any:
+    try:
+        return pickle.loads(payload)
+    except Exception as error:
+        error.add_note("the worker process could not load the function or its arguments")
+        raise
+
+
+def _pack(result: Any) -> bytes:
+    try:
+        return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        kind = type(result).__qualname__
+        raise TypeError(f"the result, of type {kind}, can't be sent back from the worker process: {error}") from error
+
+
+@contextmanager
+def _within(run: Any) -> Iterator[None]:
+    if run is None:
+        yield
+        return
+    from aioclock.runs import run_source
+
+    token = run_source.set(_Sent(run))
+    try:
+        yield
+    finally:
+        run_source.reset(token)
+
+
+def _failure(error: BaseException) -> Failure:
+    kind = type(error).__qualname__
+    try:
+        summary = f"{kind}: {error}"
+        text = "".join(format_exception(error))
+    except Exception:  # its __str__ raises
+        summary = text = kind
+    pickled = None
+    if isinstance(error, Exception):
+        with suppress(Exception):
+            pickled = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
+    return Failure(summary, text, pickled)
+
+
+def _flush() -> None:
+    # Else output would show up when the worker ends, and never if it is killed.
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
