@@ -28,7 +28,7 @@ from aioclock.commands import Commands
 from aioclock.custom_types import Triggers
 from aioclock.events import Event
 from aioclock.exceptions import ServingError, TaskDeclarationError
-from aioclock.executors import ProcessPool
+from aioclock.executors import ProcessPool, leave_unready_worker
 from aioclock.group import Defaults, Group
 from aioclock.logger import logger
 from aioclock.policies import Policies, PolicyArgs
@@ -221,6 +221,7 @@ class AioClock(Commands):
             raise
 
     async def _serve_now(self, *, stays: bool) -> None:
+        leave_unready_worker()
         mark_log_records()
         self._listeners.prepare()
         self._listeners.wake()

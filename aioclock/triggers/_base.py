@@ -13,6 +13,9 @@ __all__ = ["BaseTrigger", "LoopController", "is_awaitable_trigger", "require_awa
 # The default spares the built-in triggers a class each, which `import aioclock` would have to build.
 TypeT = TypeVar("TypeT", default=Any)
 
+BUILT_WHEN_USED = ConfigDict(defer_build=True)
+"""For triggers that few programs use: building what checks their fields would take its time at every import."""
+
 MOST_STEPS = 1_000
 """How many missed ticks of a user's trigger are counted one by one before the latest is searched for."""
 
