@@ -7,39 +7,22 @@ from datetime import datetime
 from itertools import count
 from math import isnan
 from types import EllipsisType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from weakref import WeakSet
 
 from anyio import CapacityLimiter
-from fast_depends import Provider
 from typing_extensions import Unpack
 
-from aioclock._engine import (
-    LIFECYCLE,
-    Lifespan,
-    Listeners,
-    Roster,
-    Serving,
-    lifespan_opener,
-    mark_log_records,
-    require_lifespan,
-)
+from aioclock._engine import LIFECYCLE, Lifespan, Serving, lifespan_opener, mark_log_records, require_lifespan
 from aioclock.commands import Commands
 from aioclock.custom_types import Triggers
-from aioclock.events import Event
 from aioclock.exceptions import ServingError, TaskDeclarationError
-from aioclock.executors import ProcessPool, leave_unready_worker
-from aioclock.group import Defaults, Group
+from aioclock.executors import leave_unready_worker
 from aioclock.logger import logger
-from aioclock.policies import Policies, PolicyArgs
-from aioclock.provider import DependencyProvider, Override
+from aioclock.policies import PolicyArgs
 from aioclock.task import Task
-from aioclock.triggers import BaseTrigger
 
 __all__ = ["AioClock", "Handle", "owner_of"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _apps: "WeakSet[AioClock]" = WeakSet()
 _births = count()
@@ -86,108 +69,15 @@ class AioClock(Commands):
     ) -> None:
         require_lifespan(lifespan)
         _require_seconds(shutdown_timeout, name="shutdown_timeout")
-        _require_settings(handle_signals, history)
+        if handle_signals not in (None, True, False):
+            raise TaskDeclarationError(f"handle_signals must be True, False or None, got {handle_signals!r}")
+        super().__init__(limiter=limiter, history=history, policies=policies)
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
         self._handle_signals = handle_signals
-        self._provider = DependencyProvider()
-        self._pool = ProcessPool()
-        self._listeners = Listeners(self._provider)
-        self._roster = Roster(self._listeners, history_size=history)
-        self._root = Group(limiter=limiter)
-        self._root.report_to(self._bind)
-        self._policies = Policies.of("AioClock", policies)
-        self._copies: dict[str, int] = {}
-        """How often each key was asked for, where it was more than once."""
         self._requests: WeakSet[_Request] = WeakSet()
         self._birth = next(_births)
         _apps.add(self)
-
-    # Declaring
-
-    def task(
-        self, *, trigger: BaseTrigger, name: str | None = None, **policies: Unpack[PolicyArgs]
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Return a decorator that adds a function to the app and gives it back unchanged; see `Group.task`."""
-        return self._root.task(trigger=trigger, name=name, **policies)
-
-    def include_group(self, group: Group) -> None:
-        """Add all tasks of *group*, also those that it will get later; see `Group.include_group`."""
-        self._root.include_group(group)
-
-    def on(self, *events: type[Event], task: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Return a decorator for a function, sync or async, that is told *events* of these classes.
-
-        The event goes to the parameter that is annotated with its class; other parameters are filled by `Depends`.
-        Each listener gets its events in order, one at a time, beside the runs. What it raises is logged; a call that
-        takes more than 30 s is cancelled; of more than 1,000 events that wait for it the newest are lost.
-
-        ```python
-        from aioclock import AioClock, Every
-        from aioclock.events import RunFailed
-
-        app = AioClock()
-
-
-        @app.on(RunFailed, task="etl.*")
-        async def tell_somebody(event: RunFailed) -> None:
-            print(f"{event.run.task_key} failed: {event.run.error}")
-        ```
-
-        Args:
-            events: Classes of `aioclock.events`; a base class such as `Event` stands for all that derive from it.
-            task: Only events of tasks whose key matches this glob.
-
-        Raises:
-            TaskDeclarationError: there is nothing to listen to, or the function can't be told.
-            DependencyError: a parameter can't be filled.
-        """
-
-        def decorate(func: Callable[P, R]) -> Callable[P, R]:
-            self._listeners.add(func, events, task=task)
-            return func
-
-        return decorate
-
-    def _bind(self, task: Task, defaults: Defaults) -> None:
-        """Make a task of a group this app's own: with its key, its dependencies and the defaults that hold here."""
-        key = self._free_key(task)
-        self._roster.add(
-            task.bound(
-                key,
-                policies=task.policies.over(defaults.policies).over(self._policies),
-                limiter=defaults.limiter,
-                provider=self._provider,
-                pool=self._pool,
-            )
-        )
-
-    def _free_key(self, task: Task) -> str:
-        key, taken = task.key, self._roster.tasks
-        if key not in taken:
-            return key
-        if task.name is not None or taken[key].name is not None:
-            raise TaskDeclarationError(f"the name {key!r} is given to two tasks; names are unique")
-        number = self._copies.get(key, 1) + 1
-        while f"{key}#{number}" in taken:
-            number += 1
-        self._copies[key] = number
-        return f"{key}#{number}"
-
-    # Dependencies
-
-    @property
-    def dependencies(self) -> Provider:
-        """The provider of this app's dependencies; no other app shares it."""
-        return self._provider
-
-    def override_dependencies(self, original: Callable[..., Any], override: Callable[..., Any]) -> Override:
-        """Let *override* stand in for *original* in every task of this app, from the next run on.
-
-        Returns:
-            A context manager that undoes it at the end of its block; the override holds without one, too.
-        """
-        return Override(self._provider, original, override)
 
     # Serving
 
@@ -368,13 +258,6 @@ def _require_seconds(seconds: Any, *, name: str) -> None:
         return
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or isnan(seconds) or seconds < 0:
         raise TaskDeclarationError(f"{name} must be a number of seconds, 0 or more, or None for ever; got {seconds!r}")
-
-
-def _require_settings(handle_signals: Any, history: Any) -> None:
-    if handle_signals not in (None, True, False):
-        raise TaskDeclarationError(f"handle_signals must be True, False or None, got {handle_signals!r}")
-    if isinstance(history, bool) or not isinstance(history, int) or history < 1:
-        raise TaskDeclarationError(f"history must be a whole number of runs, at least 1, got {history!r}")
 
 
 def owner_of(func: Callable[..., Any]) -> Task | None:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar, overload
 
 from typing_extensions import Unpack
 
-from aioclock._engine import LIFECYCLE, Entry, Roster, TaskRef, key_of, keys_of, preview
+from aioclock._engine import LIFECYCLE, Entry, TaskRef, key_of, keys_of, preview
+from aioclock.declarations import Declarations
 from aioclock.exceptions import TaskDeclarationError
-from aioclock.group import Group
 from aioclock.policies import PolicyArgs
 from aioclock.runs import Outcome, Run
 from aioclock.task import Task, require_trigger
@@ -22,7 +22,7 @@ __all__ = ["Commands"]
 T = TypeVar("T")
 
 
-class Commands:
+class Commands(Declarations):
     """The part of an app that looks at its tasks and commands them, before, during and after a serving.
 
     Where a task is asked for, *ref* is its key, its id, its function, or its function's name if no other task has that.
@@ -30,9 +30,6 @@ class Commands:
 
     Sync tasks, which run in threads, may give commands too.
     """
-
-    _roster: Roster
-    _root: Group
 
     # Looking
 

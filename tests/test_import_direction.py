@@ -17,6 +17,7 @@ LEVELS = [
     {"api"},
     {"app"},
     {"commands"},
+    {"declarations"},
     {"_engine"},
     {"group"},
     {"task"},

@@ -209,7 +209,7 @@ class Engine:
     def check_idle(self) -> None:
         """End the serving if nothing can happen any more."""
         exhausted = self._firing and not self._open and not self._stays
-        if exhausted and not self._runner.live and not self._runner.waiting and not self._over.done():
+        if exhausted and self._runner.idle and not self._over.done():
             self._over.set_result(None)
 
     def seconds_to_next_tick(self, entry: Entry) -> float | None:

@@ -55,7 +55,7 @@ class Roster:
         del self.tasks[entry.key], self.entries[entry.key]
         if self.serving is not None:
             self.serving.remove(entry)
-        self.runner.drop_waiting("removed", entry)
+        self.runner.admission.drop_all("removed", entry)
         self.runner.ledger.event(TaskRemoved, task_key=entry.key)
 
     def reschedule(self, entry: Entry, trigger: BaseTrigger) -> None:

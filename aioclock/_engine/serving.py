@@ -147,7 +147,6 @@ class Serving:
         runner = self._runner
         runner.ledger.event(ServingStopping)
         await self.engine.halted()
-        runner.drop_waiting("stopping")
         await runner.finish(patience_s=self._patience_s, hurry=self._hurry)
         self._run_now(self._of_shut_down)
         await runner.finish(patience_s=self._hook_patience_s, hurry=asyncio.Event())

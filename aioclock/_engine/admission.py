@@ -1,0 +1,136 @@
+"""Which run starts, which waits and which is skipped: the policies of overlap, jitter and grace at work."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from aioclock._engine.cursor import Quota
+from aioclock._engine.entry import Entry
+from aioclock._engine.present import Present
+from aioclock._engine.run import LiveRun
+
+__all__ = ["HAIR_S", "Admission", "Schedules"]
+
+HAIR_S = 1e-6
+"""Two instants that are no further apart are one."""
+
+
+class Schedules(Protocol):
+    """Where ticks come from while the app serves."""
+
+    def count(self, entry: Entry, quotas: Iterable[Quota]) -> None:
+        """Count a tick that got a run, or will get one."""
+
+    def unpark(self, entry: Entry) -> None:
+        """Go on with what waited for the runs of *entry*."""
+
+    def seconds_to_next_tick(self, entry: Entry) -> float | None:
+        """Return how long it is until the next tick, or None when that is unknown or never."""
+
+    def check_idle(self) -> None:
+        """Take note that nothing is going on or waiting any more."""
+
+
+class Admission:
+    """Owns the runs that wait.
+
+    Args:
+        start: Called with each run that may start.
+    """
+
+    present: Present
+    """Tells the time where runs are going."""
+
+    def __init__(self, start: Callable[[LiveRun], None]) -> None:
+        self._start = start
+        self.schedules: Schedules | None = None
+        """Those of the serving, while there is one."""
+        self.waiting: dict[LiveRun, tuple[Quota, ...]] = {}
+        """Runs that have not started, in the order of their ticks, and what each is counted against."""
+
+    def admit(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
+        """Let *run* start, wait for others to end, or be skipped."""
+        entry: Entry = run.entry
+        if entry.grace is not None and self._comes_too_late(run, entry.grace):
+            run.skip("missed")
+        elif len(entry.runs) < entry.most_going:
+            self._start(run)
+            self._count(entry, quotas)
+        else:
+            self._overlap(run, quotas)
+
+    def hold_back(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
+        """Admit *run* after the jitter of its task."""
+        entry: Entry = run.entry
+        assert entry.jitter is not None
+        # Held back beyond the next tick, runs would pile up and change places.
+        gap_s = None if self.schedules is None else self.schedules.seconds_to_next_tick(entry)
+        delay_s = entry.jitter.delay_s(entry.key, gap_s)
+        run.due += delay_s
+        self._wait(run, quotas)
+        run.delay(self.present.loop.call_later(delay_s, self._held_back, run))
+
+    def _held_back(self, run: LiveRun) -> None:
+        self.admit(run, self._release(run))
+
+    def _overlap(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
+        entry: Entry = run.entry
+        for going in list(entry.runs):
+            if going.handle is not None and going.handle.done():
+                going.cancel()  # a stranger cancelled it before it began, so nothing of it could tell us
+        if entry.overlap.policy == "cancel":
+            self._make_way(entry)
+        if len(entry.runs) < entry.most_going:
+            self.admit(run, quotas)
+        elif len(entry.queue) < entry.overlap.most_waiting:
+            entry.queue.append(run)
+            self._wait(run, quotas)
+            self._count(entry, quotas)
+        else:
+            run.skip("overlap")
+
+    def _make_way(self, entry: Entry) -> None:
+        for replaced in list(entry.queue):
+            self.drop(replaced, "overlap")
+        for going in list(entry.runs):
+            going.cancel()
+
+    def _comes_too_late(self, run: LiveRun, grace_s: float) -> bool:
+        return run.kind == "schedule" and self.present.now().epoch - run.due > grace_s + HAIR_S
+
+    def _count(self, entry: Entry, quotas: tuple[Quota, ...]) -> None:
+        if quotas and self.schedules is not None:
+            self.schedules.count(entry, quotas)
+
+    # Runs that wait
+
+    def _wait(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
+        run.entry.pending += 1
+        self.waiting[run] = quotas
+
+    def _release(self, run: LiveRun) -> tuple[Quota, ...]:
+        run.entry.pending -= 1
+        run.entry.change()
+        return self.waiting.pop(run)
+
+    def fill(self, entry: Entry) -> None:
+        """Admit those that have waited for a run of *entry* to end, as far as there is room."""
+        while entry.queue and len(entry.runs) < entry.most_going:
+            run = entry.queue.pop(0)
+            self._release(run)
+            self.admit(run, ())  # it was counted when it began to wait
+
+    def drop(self, run: LiveRun, reason: str) -> None:
+        """Skip *run*, which waits."""
+        entry: Entry = run.entry
+        quotas = self._release(run)
+        if run in entry.queue:
+            entry.queue.remove(run)
+            for quota in quotas:
+                quota.left += 1
+        run.skip(reason)
+
+    def drop_all(self, reason: str, entry: Entry | None = None, *, manual: bool = True) -> None:
+        """Skip all that wait, those of *entry* only if it is given, and *manual* runs or not."""
+        for run in list(self.waiting):
+            if entry in (None, run.entry) and (manual or run.kind == "schedule"):
+                self.drop(run, reason)
