@@ -138,7 +138,11 @@ class AioClock(Commands):
             ServingError: an event loop is running here already, or the app is being served.
             DependencyError: a function has a parameter that can't be filled. Nothing has begun then.
         """
-        if asyncio._get_running_loop() is not None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
             raise ServingError("run() starts an event loop of its own; where one is running, `await app.serve()`")
         with suppress(KeyboardInterrupt):
             asyncio.run(self.serve())
@@ -174,16 +178,16 @@ class AioClock(Commands):
         Raises:
             Exception: what `serve()` raises: at the beginning of the block, or at its end.
         """
-        request = _Request()
-        serving = asyncio.create_task(self._serve(request, stays=True), name="aioclock serve")
+        serving = asyncio.create_task(self._serve(_Request(), stays=True), name="aioclock serve")
         handle = Handle(self, serving)
         try:
             await self._until_started(serving)
             yield handle
         finally:
-            request.withdrawn = True
             await handle.stop()
-        serving.result()
+            error = None if serving.cancelled() else serving.exception()
+        if error is not None:
+            raise error
 
     async def _until_started(self, serving: "asyncio.Task[None]") -> None:
         await asyncio.sleep(0)  # the first step of `serve()`

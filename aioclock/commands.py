@@ -38,6 +38,12 @@ class Commands(Declarations):
         """All tasks by key, in the order in which they were added; read only."""
         return MappingProxyType(self._roster.tasks)
 
+    @property
+    def paused(self) -> dict[str, str | None]:
+        """The keys of paused tasks, and the note that was left with each."""
+        entries = self._roster.entries.values()
+        return {entry.key: entry.pause.note for entry in entries if entry.pause is not None}
+
     @overload
     def next_ticks(self, ref: TaskRef, count: int = 5, after: datetime | None = None) -> list[datetime]: ...
     @overload
@@ -167,14 +173,22 @@ class Commands(Declarations):
         Returns:
             The task; its `key` is what the other commands take.
         """
-        before = set(self._roster.tasks)
-        self._roster.on_loop(lambda: self._root.task(trigger=trigger, name=name, **policies)(func))
-        return next(task for key, task in self._roster.tasks.items() if key not in before)
+
+        def add() -> Task:
+            self._root.task(trigger=trigger, name=name, **policies)(func)
+            return self._roster.tasks[next(reversed(self._roster.tasks))]
+
+        return self._roster.on_loop(add)
 
     def remove_task(self, ref: TaskRef) -> None:
         """Remove a task and what is remembered of it. A run that is going on may finish."""
         entry = self._entry(ref)
-        self._roster.on_loop(lambda: self._roster.remove(entry))
+
+        def remove() -> None:
+            self._roster.remove(entry)
+            self._root.withdraw(entry.task)
+
+        self._roster.on_loop(remove)
 
     def _entry(self, ref: TaskRef) -> Entry:
         return self._roster.entries[key_of(ref, self._roster.tasks)]

@@ -128,6 +128,13 @@ class Group:
         self._groups.append(group)
         group.report_to(self._adopt)
 
+    def withdraw(self, task: Task) -> None:
+        """Forget what an app's *task* was made from, if it was declared here; its name is free again."""
+        origin = task.origin
+        if origin is not None and origin in self._tasks:
+            self._tasks.remove(origin)
+            self._names.discard(origin.name or "")
+
     def report_to(self, adopt: Adopt) -> None:
         """Call the method *adopt* with each task added from now on and its defaults, as long as its object lives."""
         self._includers.append(WeakMethod(adopt))

@@ -75,9 +75,22 @@ class Task:
         name: The name that the user gave, if any.
         key: Stable name, unique in its app: *name*, or `module:qualname` of the function.
         policies: What was said of its runs; what nobody said is None.
+        origin: Of an app's task: the one of a group that it was made from.
     """
 
-    __slots__ = ("__weakref__", "_call", "func", "key", "limiter", "name", "policies", "pool", "provider", "trigger")
+    __slots__ = (
+        "__weakref__",
+        "_call",
+        "func",
+        "key",
+        "limiter",
+        "name",
+        "origin",
+        "policies",
+        "pool",
+        "provider",
+        "trigger",
+    )
 
     def __init__(
         self,
@@ -99,6 +112,7 @@ class Task:
         self.limiter: CapacityLimiter | None = None
         self.provider: Provider = get_provider()
         self.pool: ProcessPool | None = None
+        self.origin: Task | None = None
         self._call: Callable[[], Awaitable[Any]] | None = None
 
     def __repr__(self) -> str:
@@ -109,6 +123,7 @@ class Task:
     ) -> "Task":
         """Return a copy of the task that belongs to an app."""
         task = copy(self)
+        task.origin = self
         task.key, task.policies = key, policies
         task.limiter, task.provider, task.pool = limiter, provider, pool
         return task

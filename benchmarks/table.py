@@ -112,9 +112,10 @@ class Scale:
     small_fleet: int = 5_000
     steps: int = 2_000
     days: int = 365
+    seconds: int = 8
 
 
-QUICK = Scale(turns=2, long_turns=1, periods=4, steps=300, days=30)
+QUICK = Scale(turns=2, long_turns=1, periods=4, steps=300, days=30, seconds=3)
 IMPORTS: dict[str, list[object]] = {
     "bare": ["dependencies"],
     "aioclock": ["aioclock"],
@@ -173,6 +174,20 @@ def measurements(scale: Scale) -> list[Measurement]:
             script="memory.py",
             arguments=sized(scale),
             rows=[Row(title="memory of an idle task", key="memory_kib", unit="KiB", budget=4)],
+            turns=scale.long_turns,
+        ),
+        Measurement(
+            script="lateness.py",
+            arguments={column: [column, scale.seconds] for column in ("bare", "aioclock")},
+            rows=[
+                Row(
+                    title="lateness of a task every 10 ms beside a busy process, p99",
+                    key="p99_ms",
+                    unit="ms",
+                    budget=2,
+                    times_bare=True,
+                )
+            ],
             turns=scale.long_turns,
         ),
         Measurement(

@@ -65,7 +65,6 @@ class Engine:
             if source.entry is entry:
                 follower.cancel()
         entry.reset()
-        self.check_idle()
 
     def _enter(self, entry: Entry, anchor: Moment) -> None:
         self._entries[entry.key] = entry

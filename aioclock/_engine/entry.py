@@ -64,6 +64,10 @@ class Entry:
         self.last_success: float | None = None
         """The latest tick whose run succeeded, in seconds since the epoch."""
 
+    def forget_dead_runs(self) -> None:
+        """Free the places of runs whose event loop was closed under them: nothing of them can end any more."""
+        self.runs = [run for run in self.runs if run.handle is not None and not run.handle.get_loop().is_closed()]
+
     def reset(self) -> None:
         """Forget the schedule of a serving that is over."""
         self.anchor: Moment | None = None

@@ -12,6 +12,7 @@ from aioclock._engine.listeners import Listeners
 from aioclock._engine.runner import Runner
 from aioclock._engine.serving import Serving
 from aioclock.events import TaskAdded, TaskRemoved, TaskRescheduled
+from aioclock.exceptions import ServingError
 from aioclock.runs import Outcome, Run, RunFacts, run_of
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger
@@ -19,6 +20,9 @@ from aioclock.triggers import BaseTrigger
 __all__ = ["Roster"]
 
 T = TypeVar("T")
+
+ANSWER_S = 30.0
+"""How long a command from another thread waits for the event loop."""
 
 
 class Roster:
@@ -94,7 +98,10 @@ class Roster:
                 answer.set_exception(error)
 
         loop.call_soon_threadsafe(call)
-        return answer.result()
+        try:
+            return answer.result(ANSWER_S)
+        except TimeoutError:
+            raise ServingError(f"the event loop that serves the app has not answered for {ANSWER_S:g} s") from None
 
     def runs(self, keys: list[str] | None, outcome: Outcome | None) -> Iterator[Run]:
         """Yield the latest runs, those that ended last first."""

@@ -37,6 +37,7 @@ class Runner:
         self._schedules = self.admission.schedules = schedules
         self._tell_time_by(present)
         self.ledger.clock = present.clock
+        self.live = {run for run in self.live if run in run.entry.runs}
         # Not the context of whoever happens to be there at a tick: that may be another run.
         self._context = copy_context()
 

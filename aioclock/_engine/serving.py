@@ -60,6 +60,7 @@ class Serving:
         entries = list(entries)
         for entry in entries:
             entry.prepare()  # what can't run is refused before anything has begun
+            entry.forget_dead_runs()
         self._of_start_up = [entry for entry in entries if _kind(entry) == Triggers.ON_START_UP]
         self._of_shut_down = [entry for entry in entries if _kind(entry) == Triggers.ON_SHUT_DOWN]
         self._scheduled = [entry for entry in entries if _kind(entry) not in LIFECYCLE]
@@ -72,7 +73,6 @@ class Serving:
         self._runner = runner
         self._pool = pool
         self.engine = Engine(runner, present, stays=stays)
-        runner.attach(self.engine, present)
         self.started = loop.create_future()
         """Done when the schedules have begun."""
         self._firing = False
@@ -87,6 +87,7 @@ class Serving:
         Being cancelled is a request too: runs are cancelled, but the rest of the shut-down takes its course.
         """
         with stop_on_sigterm(self._on_signal, wanted=self._handle_signals):
+            self._runner.attach(self.engine, self._present)
             self._home = home = ServingTask(self._serve(), on_cancel=self.abort)
             try:
                 await asyncio.wait((home,))
@@ -97,6 +98,9 @@ class Serving:
                 if not home.cancelled() and (error := home.exception()) is not None:
                     raise error from None
                 raise
+            finally:
+                self._runner.detach()
+                self.engine.leave()
         home.result()
 
     async def _serve(self) -> None:
@@ -114,8 +118,6 @@ class Serving:
                 finally:
                     await self._shut_down()
         finally:
-            self._runner.detach()
-            self.engine.leave()
             self._pool.close()
             if not self._entering:
                 await self._announce(ServingStopped)
@@ -185,6 +187,7 @@ class Serving:
             if entry in entries:
                 entries.remove(entry)
         self.engine.remove(entry)
+        self.engine.check_idle()
 
     def restart(self, entry: Entry) -> None:
         """Begin the schedule of a task anew, by another trigger."""
