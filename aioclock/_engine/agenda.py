@@ -57,6 +57,12 @@ class Agenda:
         if comes_first and self._running:
             self._set_timer()
 
+    def take_back(self, cursor: Cursor) -> None:
+        """Note that *cursor*, which was added, is not due any more."""
+        queue = self._elapsed if cursor.elapsed else self._wall
+        if queue.take_back():
+            self._loop.call_soon(queue.tidy_up)  # not at once: this may be called while it fires
+
     def run(self) -> None:
         """Fire what is due from now on, never before its instant."""
         self._running = True

@@ -60,6 +60,8 @@ class Engine:
         """End the schedule of a task; its runs go on."""
         self._entries.pop(entry.key, None)
         for cursor in entry.cursors:
+            if cursor.due is not None:
+                self._agenda.take_back(cursor)
             self._close(cursor)
         for follower, source in self._followers.items():
             if source.entry is entry:

@@ -91,6 +91,8 @@ class LiveRun:
 
     async def _body(self, loop: asyncio.AbstractEventLoop) -> None:
         run_source.set(self)
+        if self.handle is None:  # an eager task, which begins before it is handed out
+            self.handle = asyncio.current_task()
         self.started = loop.time()
         entry = self.entry
         error: BaseException | None = None

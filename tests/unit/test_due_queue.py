@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aioclock import Once
 from aioclock._engine.cursor import Cursor
-from aioclock._engine.due_queue import DueQueue
+from aioclock._engine.due_queue import MOST_VOID, DueQueue
 from aioclock._engine.present import Moment
 
 NOW = Moment(0.0, 0.0)
@@ -58,6 +58,7 @@ OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("due"), st.integers(0, 9), st.integers(0, 30)),
         st.tuples(st.just("never"), st.integers(0, 9), st.just(0)),
+        st.tuples(st.just("tidy"), st.just(0), st.just(0)),
         st.tuples(st.just("fire"), st.integers(0, 40), st.integers(0, 5)),
     ),
     max_size=60,
@@ -94,6 +95,8 @@ def test_every_cursor_fires_once_for_its_latest_instant_whatever_is_noted_amid_b
             queue.add(fleet[first], float(second))
         elif name == "never":
             note(fleet[first], None)
+        elif name == "tidy":
+            queue.tidy_up()
         else:
             fired: list[Cursor] = []
             left = queue.fire(first, NOW, second, fire)
@@ -145,3 +148,19 @@ def test_a_cursor_noted_for_the_instant_that_is_firing_has_its_turn_in_it() -> N
 def test_what_is_left_of_a_burst_is_told(left: int) -> None:
     fire: Callable[[Cursor, Any], None] = lambda cursor, now: setattr(cursor, "due", None)  # noqa: E731 - two words
     assert filled(*cursors(1, 2)).fire(2, NOW, left, fire) == max(0, left - 2)
+
+
+def test_cursors_that_were_taken_back_are_dropped_before_their_instant() -> None:
+    queue, kept = DueQueue(), cursors(1)[0]
+    queue.add(kept, 1)
+    tidied = 0
+    for _ in range(10 * MOST_VOID):
+        [cursor] = cursors(10**9)
+        queue.add(cursor, 10**9)
+        cursor.due = None
+        if queue.take_back():
+            queue.tidy_up()
+            tidied += 1
+            assert list(queue._cursors.values()) == [[kept]]
+    assert tidied == 10
+    assert drained(queue) == [kept]
