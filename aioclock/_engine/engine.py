@@ -39,7 +39,7 @@ class Engine:
         self._entries: dict[str, Entry] = {}
         self._open = 0  # cursors and followers that may still bring a tick
         self._followers: dict[asyncio.Task[None], Awaited] = {}
-        self._firing = self._halted = False
+        self._firing = self._halted = self._unparking = False
         self._over: asyncio.Future[None] = loop.create_future()
 
     def begin(self, entries: Iterable[Entry]) -> None:
@@ -201,9 +201,12 @@ class Engine:
         now = self._present.now()
         for cursor in parked:
             cursor.due = now.elapsed + (cursor.pause_s or entry.run_delay_s)
+        at_once = self._firing and not self._unparking  # an eager task may have ended before its start returns
         for cursor in parked:
-            if cursor.due == now.elapsed and self._firing:
+            if cursor.due == now.elapsed and at_once:
+                self._unparking = True
                 self._fire(cursor, now)  # not by way of the agenda, which would take another turn of the event loop
+                self._unparking = False
             else:
                 self._agenda.add(cursor)
 
