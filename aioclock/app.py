@@ -152,7 +152,8 @@ class AioClock(Commands):
         """Serve within an `async with` block, beside whatever else the event loop does.
 
         The block begins when start-up tasks are done and the schedules have begun. At its end the app stops as by
-        `stop()`. Within the block it goes on even when every trigger is exhausted, so tasks may be added.
+        `stop()`; if the block is cancelled, runs are too. Within the block it goes on even when every trigger is
+        exhausted, so tasks may be added.
 
         ```python
         import asyncio
@@ -183,11 +184,12 @@ class AioClock(Commands):
         try:
             await self._until_started(serving)
             yield handle
+        except asyncio.CancelledError:
+            serving.cancel()
+            raise
         finally:
-            await handle.stop()
-            error = None if serving.cancelled() else serving.exception()
-        if error is not None:
-            raise error
+            await self._end(serving)
+        serving.result()
 
     async def _until_started(self, serving: "asyncio.Task[None]") -> None:
         await asyncio.sleep(0)  # the first step of `serve()`
@@ -196,6 +198,22 @@ class AioClock(Commands):
             await asyncio.wait((ours.started, serving), return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
+
+    async def _end(self, serving: "asyncio.Task[None]") -> None:
+        """Stop *serving* and return when all is over; being cancelled meanwhile only hurries it."""
+        try:
+            if not serving.done():
+                await self.stop()
+            await asyncio.wait((serving,))
+        except asyncio.CancelledError:
+            serving.cancel()
+            while not serving.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait((serving,))
+            raise
+        finally:
+            if serving.done() and not serving.cancelled():
+                serving.exception()  # looked at, so that asyncio does not complain when another error goes on
 
     async def stop(self, *, timeout: float | EllipsisType | None = ...) -> None:
         """Stop serving in order: nothing new starts, runs finish, shut-down tasks run, the lifespan ends.

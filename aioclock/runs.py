@@ -53,7 +53,7 @@ class Run:
     """Which attempt this is, or was the last: 1, or more after retries; 0 for a skipped run."""
     outcome: Outcome | None = None
     reason: str | None = None
-    """Why the run was skipped: `overlap`, `paused`, `missed`, `stopping` or `removed`."""
+    """Why the run was skipped: `overlap`, `paused`, `missed`, `stopping`, `removed` or `withdrawn`."""
     error: RunError | None = field(default=None, repr=False)
     lateness_s: float = 0.0
     """Seconds from `scheduled_at` to the start (or to the moment at which the run was skipped)."""

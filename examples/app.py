@@ -1,10 +1,9 @@
 """A first look at aioclock: start it with `make run` or `python examples/app.py`, end it with Ctrl+C."""
 
-import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from aioclock import AioClock, At, Cron, Depends, Every, Group
@@ -75,9 +74,8 @@ app.include_group(reports)
 
 
 def main() -> None:
-    # Ctrl+C arrives here when `serve()` has ended all runs and left the lifespan: nothing is left to do.
-    with suppress(KeyboardInterrupt):
-        asyncio.run(app.serve())
+    # After Ctrl+C it returns when all runs have ended and the lifespan is left.
+    app.run()
 
 
 if __name__ == "__main__":

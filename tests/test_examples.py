@@ -75,6 +75,7 @@ def test_every_example_has_a_test() -> None:
         "app",
         "awesome_triggers",
         "dependency_injection",
+        "policies_and_events",
         "with_fast_api",
     }
 
@@ -141,6 +142,20 @@ def test_dependency_injection_opens_shares_and_closes_and_overrides() -> None:
     assert lines[7:12] == [line.replace("postgres://production", "sqlite://memory") for line in first_run]
     assert lines[13:18] == first_run
     assert lines[-1] == "it returned 'hello you'"
+
+
+def test_policies_and_events_tells_what_came_of_every_task_and_ends_by_itself() -> None:
+    lines = finished("policies_and_events.py")
+    assert "RunRetrying: attempt 2 of shaky: nobody answered attempt 2" in lines
+    assert "RunTimedOut: attempt 1 of hanging: task 'hanging' was cancelled after 0.2 s" in lines
+    assert lines.count("RunFailed: attempt 1 of hopeless: it never works") == 3
+    assert "TaskPaused: hopeless, paused after 3 failures in a row" in lines
+    outcomes = dict(line.split(maxsplit=1) for line in lines[-6:])
+    assert outcomes["shaky"] == "1 succeeded"
+    assert outcomes["hanging"] == "1 timed_out"
+    assert outcomes["hopeless"].startswith("3 failed, ")
+    assert outcomes["factorial"] == "1 succeeded"
+    assert "skipped: stopping" in outcomes["slow"]
 
 
 @needs_signals

@@ -1,6 +1,6 @@
 """The engine: turns ticks into runs. Nothing in here is public."""
 
-from aioclock._engine.entry import Entry
+from aioclock._engine.entry import LIFECYCLE, Entry
 from aioclock._engine.ledger import RunObserver
 from aioclock._engine.lifespan import Lifespan, lifespan_opener, require_lifespan
 from aioclock._engine.listeners import Listeners
@@ -8,7 +8,7 @@ from aioclock._engine.log_records import mark_log_records
 from aioclock._engine.lookup import TaskRef, key_of, keys_of
 from aioclock._engine.preview import preview
 from aioclock._engine.roster import Roster
-from aioclock._engine.serving import LIFECYCLE, Serving
+from aioclock._engine.serving import Serving
 
 __all__ = [
     "LIFECYCLE",

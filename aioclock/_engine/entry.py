@@ -8,12 +8,16 @@ from aioclock._engine.cursor import Cursor
 from aioclock._engine.history import History
 from aioclock._engine.present import Moment
 from aioclock._engine.run import LiveRun
+from aioclock.custom_types import Triggers
 from aioclock.policies import Overlap
 from aioclock.task import Task
 
-__all__ = ["Entry", "Pause"]
+__all__ = ["LIFECYCLE", "Entry", "Pause"]
 
 SKIP = Overlap()
+
+LIFECYCLE = frozenset({Triggers.ON_START_UP, Triggers.ON_SHUT_DOWN})
+"""Types of the triggers that no schedule has: the serving itself gives their ticks."""
 
 
 class Pause(NamedTuple):
@@ -40,7 +44,7 @@ class Entry:
         self.timeout = policies.timeout
         self.retry = policies.retry
         self.grace = policies.grace
-        self.jitter = policies.jitter
+        self.jitter = None if task.trigger.type_ in LIFECYCLE else policies.jitter
         self.pause_after = policies.pause_after_failures
         self.overlap = policies.overlap or SKIP
         self.most_going = self.overlap.most_going

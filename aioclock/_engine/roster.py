@@ -92,6 +92,8 @@ class Roster:
         answer: Future[T] = Future()
 
         def call() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
             try:
                 answer.set_result(command())
             except BaseException as error:
@@ -101,6 +103,7 @@ class Roster:
         try:
             return answer.result(ANSWER_S)
         except TimeoutError:
+            answer.cancel()
             raise ServingError(f"the event loop that serves the app has not answered for {ANSWER_S:g} s") from None
 
     def runs(self, keys: list[str] | None, outcome: Outcome | None) -> Iterator[Run]:

@@ -30,11 +30,13 @@ class Runner:
         """Runs that have started and whose outcome is open."""
         self._schedules: Schedules | None = None
         self._context = Context()
+        self._closed = False
         self._all_decided: asyncio.Future[None] | None = None
 
     def attach(self, schedules: Schedules, present: Present) -> None:
         """Work for a serving that begins."""
         self._schedules = self.admission.schedules = schedules
+        self._closed = False
         self._tell_time_by(present)
         self.ledger.clock = present.clock
         self.live = {run for run in self.live if run in run.entry.runs}
@@ -43,6 +45,7 @@ class Runner:
 
     def detach(self) -> None:
         """Work for no serving any more."""
+        self._closed = False
         self._schedules = self.admission.schedules = self.ledger.clock = None
 
     def _tell_time_by(self, present: Present) -> None:
@@ -73,7 +76,9 @@ class Runner:
             self._tell_time_by(Present(asyncio.get_running_loop(), current_clock()))
         run = LiveRun(entry, self, self.present.now().epoch, kind="manual")
         run.context = copy_context()
-        if beside:
+        if self._closed:
+            run.skip("stopping")
+        elif beside:
             self._start(run)
         else:
             self.admission.admit(run, ())
@@ -119,7 +124,7 @@ class Runner:
         if run.outcome is SKIPPED:
             self._unpark(entry)
         elif entry.pause_after is not None and run.outcome in FAILURES and not entry.failures % entry.pause_after:
-            self.pause(entry, f"paused after {entry.failures} failures in a row")
+            self.pause(entry, f"paused after {entry.failures} failure{'s in a row' if entry.failures > 1 else ''}")
 
     def stuck(self, run: LiveRun) -> None:
         self.ledger.stuck(run, self.present)
@@ -164,6 +169,10 @@ class Runner:
         self.ledger.event(TaskResumed, task_key=entry.key)
 
     # The end of a serving
+
+    def close(self) -> None:
+        """Start nothing that is asked for by hand: the app is stopping."""
+        self._closed = True
 
     @property
     def idle(self) -> bool:

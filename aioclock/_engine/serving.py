@@ -8,7 +8,7 @@ from typing import Any
 from anyio import CancelScope
 
 from aioclock._engine.engine import Engine
-from aioclock._engine.entry import Entry
+from aioclock._engine.entry import LIFECYCLE, Entry
 from aioclock._engine.lifespan import LifespanScope
 from aioclock._engine.listeners import in_listener
 from aioclock._engine.present import Present
@@ -23,10 +23,7 @@ from aioclock.executors import ProcessPool
 from aioclock.logger import logger
 from aioclock.runs import run_source
 
-__all__ = ["LIFECYCLE", "Serving"]
-
-LIFECYCLE = frozenset({Triggers.ON_START_UP, Triggers.ON_SHUT_DOWN})
-"""Types of the triggers that no schedule has: the serving itself gives their ticks."""
+__all__ = ["Serving"]
 
 LISTENER_PATIENCE_S = 10.0
 """How long listeners may take for what they have not been told yet when a serving ends."""
@@ -147,6 +144,7 @@ class Serving:
     async def _shut_down(self) -> None:
         self._firing = False
         runner = self._runner
+        runner.close()
         runner.ledger.event(ServingStopping)
         await self.engine.halted()
         await runner.finish(patience_s=self._patience_s, hurry=self._hurry)
@@ -205,6 +203,7 @@ class Serving:
 
     def _ask_to_stop(self) -> None:
         self._stop.set()
+        self._runner.close()
         self.engine.halt()
 
     def abort(self) -> None:

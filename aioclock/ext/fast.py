@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from aioclock.api import TaskMetadata, get_metadata_of_all_tasks, run_specific_task
 from aioclock.app import AioClock
-from aioclock.exceptions import TaskDeclarationError, TaskIdNotFound, TaskTimeoutError
+from aioclock.exceptions import RunSkippedError, TaskDeclarationError, TaskIdNotFound, TaskTimeoutError
 from aioclock.logger import logger
 
 try:
@@ -31,6 +31,7 @@ class _Refusal(BaseModel):
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": _Refusal, "description": "No task has this id"},
     500: {"model": _Refusal, "description": "The task raised an error or was cancelled"},
+    503: {"model": _Refusal, "description": "The app is stopping and starts nothing new"},
     504: {"model": _Refusal, "description": "The task outlived its timeout and was cancelled"},
 }
 
@@ -41,8 +42,9 @@ def make_fastapi_router(aioclock: AioClock, router: APIRouter | None = None) -> 
     - `GET /tasks`: all tasks, as a list of `{"id", "trigger", "task_name"}`. What has no JSON form in a trigger of
       your own is shown as the name of its type.
     - `POST /task/{task_id}`: runs the task now, within its timeout, and answers with its result as JSON; `null` if the
-      result has no JSON form. It answers 404 for an unknown id, 422 for something that is no UUID, 504 if the task
-      outlived its timeout, and 500 if it failed; why it failed is told to the log, not to the client.
+      result has no JSON form. It answers 404 for an unknown id, 422 for something that is no UUID, 503 if the app is
+      stopping, 504 if the task outlived its timeout, and 500 if it failed; why it failed is told to the log, not to
+      the client.
 
     Whoever reaches the routes may run every task: pass a router whose dependencies check that.
 
@@ -95,6 +97,8 @@ def _as_http_error(error: Exception, task_id: UUID) -> HTTPException:
     # A task may itself run other tasks by their ids; an error about one of those is a failure of this one.
     if isinstance(error, TaskIdNotFound) and error.task_id == task_id:
         return HTTPException(404, "Task not found")
+    if isinstance(error, RunSkippedError) and error.reason == "stopping":
+        return HTTPException(503, str(error))
     if isinstance(error, TaskTimeoutError):
         logger.error("%s", error, extra={"task_id": str(task_id)})
         return HTTPException(504, str(error))

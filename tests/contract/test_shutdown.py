@@ -92,8 +92,11 @@ class Program:
 
     def end(self) -> tuple[list[str], int, str]:
         """Return what else it says, its exit code and its standard error."""
-        out, err = self._process.communicate(timeout=5)
-        return out.splitlines(), self._process.returncode, err
+        # Not communicate(): it knows nothing of what was read ahead while `wait_for` looked for its line.
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        out, err = self._process.stdout.read(), self._process.stderr.read()
+        return out.splitlines(), self._process.wait(5), err
 
 
 @pytest.fixture

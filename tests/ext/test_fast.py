@@ -305,6 +305,26 @@ async def test_two_apps_live_under_two_prefixes() -> None:
         assert (await client.get("/openapi.json")).status_code == 200
 
 
+async def test_an_app_that_is_stopping_starts_nothing_new() -> None:
+    clock = AioClock()
+    answered = asyncio.Event()
+
+    @clock.task(trigger=Once())
+    async def going() -> None:
+        await answered.wait()
+
+    clock.task(trigger=YEARLY, name="other")(lambda: None)
+    other = clock.tasks["other"].id
+    async with clock.running():
+        stopping = asyncio.create_task(clock.stop())
+        await asyncio.sleep(0)
+        async with client_of(clock) as client:
+            response = await client.post(f"/task/{other}")
+        assert (response.status_code, response.json()) == (503, {"detail": "run of 'other' was skipped: stopping"})
+        answered.set()
+        await stopping
+
+
 async def test_the_openapi_document_describes_both_routes() -> None:
     clock = AioClock()
     clock.task(trigger=OrTrigger(triggers=[Every(seconds=1), Arrival()]))(lambda: None)
@@ -313,7 +333,7 @@ async def test_the_openapi_document_describes_both_routes() -> None:
         assert (await client.get("/tasks")).status_code == 200
     paths = response.json()["paths"]
     assert paths["/tasks"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["type"] == "array"
-    assert paths["/task/{task_id}"]["post"]["responses"].keys() == {"200", "404", "422", "500", "504"}
+    assert paths["/task/{task_id}"]["post"]["responses"].keys() == {"200", "404", "422", "500", "503", "504"}
 
 
 def test_a_router_for_something_else_is_refused() -> None:
