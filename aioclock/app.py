@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 from itertools import count
 from math import isnan
 from types import EllipsisType
@@ -230,7 +231,7 @@ class AioClock(Commands):
         for request in self._requests:  # serve() was called but could not begin yet, in a task just created
             request.withdrawn = True
         if self._roster.serving is not None:
-            await self._roster.serving.stop(seconds)
+            await self._roster.over_there(partial(self._roster.serving.stop, seconds))
 
     async def next_tick(self, task: Task) -> datetime | None:
         """Return when *task* is due next (aware, UTC); None while the app does not serve, and when nobody knows."""
@@ -266,7 +267,9 @@ class Handle:
         """Stop as `AioClock.stop` does, now instead of at the end of the block."""
         if self.serving:
             await self.app.stop(timeout=timeout)
-            await asyncio.wait((self._serving,))
+            inside = self.app._roster.serving
+            if inside is None or not inside.is_inside():
+                await asyncio.wait((self._serving,))
 
 
 class _Request:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from typing_extensions import Unpack
 
-from aioclock._engine import LIFECYCLE, Entry, TaskRef, key_of, keys_of, preview
+from aioclock._engine import LIFECYCLE, Entry, TaskRef, key_of, keys_of
 from aioclock.declarations import Declarations
 from aioclock.exceptions import TaskDeclarationError
 from aioclock.policies import PolicyArgs
@@ -25,7 +25,8 @@ T = TypeVar("T")
 class Commands(Declarations):
     """The part of an app that looks at its tasks and commands them, before, during and after a serving.
 
-    Where a task is asked for, *ref* is its key, its id, its function, or its function's name if no other task has that.
+    Where a task is asked for, *ref* is its key, its id, its function, or its function's name if no other task has that;
+    the task itself, as `tasks` and `add_task` give it, will do as well.
     A *ref* that means no task, or several, raises `TaskIdNotFound`, which lists what is close or what is meant.
 
     Sync tasks, which run in threads, may give commands too.
@@ -41,7 +42,7 @@ class Commands(Declarations):
     @property
     def paused(self) -> dict[str, str | None]:
         """The keys of paused tasks, and the note that was left with each."""
-        entries = self._roster.entries.values()
+        entries = list(self._roster.entries.values())
         return {entry.key: entry.pause.note for entry in entries if entry.pause is not None}
 
     @overload
@@ -88,11 +89,13 @@ class Commands(Declarations):
         _require_count(count, name="count")
         moment = self._roster.runner.ledger.now() if after is None else require_aware(after)
         if ref is not None:
-            return self._preview(self._entry(ref), moment, count)
-        return {key: self._preview(entry, moment, count) for key, entry in self._roster.entries.items()}
+            return self._command(ref, lambda entry: self._roster.next_ticks(entry, moment, count))
 
-    def _preview(self, entry: Entry, after: datetime, count: int) -> list[datetime]:
-        return [] if entry.task.trigger.type_ in LIFECYCLE else preview(entry, after, count)
+        def look() -> dict[str, list[datetime]]:
+            entries = list(self._roster.entries.values())
+            return {entry.key: self._roster.next_ticks(entry, moment, count) for entry in entries}
+
+        return self._roster.on_loop(look)
 
     def runs(self, task: TaskRef | None = None, outcome: Outcome | str | None = None, limit: int = 100) -> list[Run]:
         """Return the latest runs and skipped ticks, those that ended last first.
@@ -109,8 +112,12 @@ class Commands(Declarations):
         """
         _require_count(limit, name="limit")
         wanted = None if outcome is None else Outcome(outcome)
-        keys = None if task is None else keys_of(task, self._roster.tasks)
-        return list(islice(self._roster.runs(keys, wanted), limit))
+
+        def look() -> list[Run]:
+            keys = None if task is None else keys_of(task, self._roster.tasks)
+            return list(islice(self._roster.runs(keys, wanted), limit))
+
+        return self._roster.on_loop(look)
 
     # Commanding
 
@@ -122,13 +129,11 @@ class Commands(Declarations):
         Args:
             note: Why, for the event and for those who look at the task.
         """
-        entry = self._entry(ref)
-        self._roster.on_loop(lambda: self._roster.runner.pause(entry, note))
+        self._command(ref, lambda entry: self._roster.runner.pause(entry, note))
 
     def resume(self, ref: TaskRef) -> None:
         """Let a paused task run again from its next tick on; ticks that it missed are not made up for."""
-        entry = self._entry(ref)
-        self._roster.on_loop(lambda: self._roster.runner.resume(entry))
+        self._command(ref, self._roster.runner.resume)
 
     async def run_now(self, ref: TaskRef) -> Any:
         """Run a task now, within its timeout and as its overlap policy says, and return its result.
@@ -136,7 +141,8 @@ class Commands(Declarations):
         Its record is of the kind `manual`. The schedule does not move. Cancelling the wait cancels the run.
 
         Raises:
-            RunSkippedError: a run is going on already, and the overlap policy allows no other.
+            RunSkippedError: a run is going on already, and the overlap policy allows no other; or the app is stopping
+                and waits for its runs to finish.
             TaskTimeoutError: the run outlived the task's timeout.
             asyncio.CancelledError: the run was cancelled.
             Exception: what the function raised.
@@ -145,8 +151,7 @@ class Commands(Declarations):
 
     def cancel(self, ref: TaskRef) -> int:
         """Cancel the runs of a task that are going on and return how many there are; its schedule goes on."""
-        entry = self._entry(ref)
-        return self._roster.on_loop(lambda: self._roster.cancel(entry))
+        return self._command(ref, self._roster.cancel)
 
     def reschedule(self, ref: TaskRef, trigger: BaseTrigger) -> None:
         """Give a task another trigger, whose schedule begins now, or with the next serving. Runs go on.
@@ -154,11 +159,14 @@ class Commands(Declarations):
         Raises:
             TaskDeclarationError: *trigger* can't be that of a running task.
         """
-        entry = self._entry(ref)
-        require_trigger(trigger, owner=f"task {entry.key!r}")
-        if LIFECYCLE & {trigger.type_, entry.task.trigger.type_}:
-            raise TaskDeclarationError(f"task {entry.key!r}: start-up and shut-down can't be scheduled anew")
-        self._roster.on_loop(lambda: self._roster.reschedule(entry, trigger))
+
+        def reschedule(entry: Entry) -> None:
+            require_trigger(trigger, owner=f"task {entry.key!r}")
+            if LIFECYCLE & {trigger.type_, entry.task.trigger.type_}:
+                raise TaskDeclarationError(f"task {entry.key!r}: start-up and shut-down can't be scheduled anew")
+            self._roster.reschedule(entry, trigger)
+
+        self._command(ref, reschedule)
 
     def add_task(
         self,
@@ -182,13 +190,16 @@ class Commands(Declarations):
 
     def remove_task(self, ref: TaskRef) -> None:
         """Remove a task and what is remembered of it. A run that is going on may finish."""
-        entry = self._entry(ref)
 
-        def remove() -> None:
+        def remove(entry: Entry) -> None:
             self._roster.remove(entry)
             self._root.withdraw(entry.task)
 
-        self._roster.on_loop(remove)
+        self._command(ref, remove)
+
+    def _command(self, ref: TaskRef, command: Callable[[Entry], T]) -> T:
+        # The task is looked up where the command is carried out: until then another one may have removed it.
+        return self._roster.on_loop(lambda: command(self._entry(ref)))
 
     def _entry(self, ref: TaskRef) -> Entry:
         return self._roster.entries[key_of(ref, self._roster.tasks)]

@@ -6,7 +6,6 @@ from aioclock._engine.lifespan import Lifespan, lifespan_opener, require_lifespa
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.log_records import mark_log_records
 from aioclock._engine.lookup import TaskRef, key_of, keys_of
-from aioclock._engine.preview import preview
 from aioclock._engine.roster import Roster
 from aioclock._engine.serving import Serving
 
@@ -23,6 +22,5 @@ __all__ = [
     "keys_of",
     "lifespan_opener",
     "mark_log_records",
-    "preview",
     "require_lifespan",
 ]

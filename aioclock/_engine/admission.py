@@ -20,6 +20,9 @@ class Schedules(Protocol):
     def count(self, entry: Entry, quotas: Iterable[Quota]) -> None:
         """Count a tick that got a run, or will get one."""
 
+    def refund(self, entry: Entry, quotas: Iterable[Quota]) -> None:
+        """Take back what was counted for a tick that got no run after all."""
+
     def unpark(self, entry: Entry) -> None:
         """Go on with what waited for the runs of *entry*."""
 
@@ -67,7 +70,7 @@ class Admission:
         delay_s = entry.jitter.delay_s(entry.key, gap_s)
         run.due += delay_s
         self._wait(run, quotas)
-        run.delay(self.present.loop.call_later(delay_s, self._held_back, run))
+        run.delay(self.present.loop.call_later(delay_s, self._held_back, run, context=self.present.context))
 
     def _held_back(self, run: LiveRun) -> None:
         self.admit(run, self._release(run))
@@ -125,8 +128,8 @@ class Admission:
         quotas = self._release(run)
         if run in entry.queue:
             entry.queue.remove(run)
-            for quota in quotas:
-                quota.left += 1
+            if quotas and self.schedules is not None:
+                self.schedules.refund(entry, quotas)
         run.skip(reason)
 
     def drop_all(self, reason: str, entry: Entry | None = None, *, manual: bool = True) -> None:

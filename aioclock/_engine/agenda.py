@@ -108,6 +108,6 @@ class Agenda:
         if wake_at is None:
             self._timer = None
         elif wake_at <= now:
-            self._timer = self._loop.call_soon(self._turn)
+            self._timer = self._loop.call_soon(self._turn, context=self._present.context)
         else:
-            self._timer = self._loop.call_at(wake_at, self._turn)
+            self._timer = self._loop.call_at(wake_at, self._turn, context=self._present.context)

@@ -51,6 +51,9 @@ class Cursor:
         self.due = None
         return tick, 1
 
+    def reopen(self) -> None:
+        """Set the tick that follows the last one, of a schedule that was closed before it ended."""
+
     def shift(self, step_s: float) -> None:
         """Take note that the wall clock was stepped by *step_s* against elapsed time."""
 
@@ -96,6 +99,9 @@ class IntervalCursor(Cursor):
         self.due = anchor_elapsed + following * period_s
         return anchor_epoch + number * period_s, ticks
 
+    def reopen(self) -> None:
+        self.due = self.anchor.elapsed + self.number * self.period_s
+
     def shift(self, step_s: float) -> None:
         self.anchor = Moment(self.anchor.elapsed, self.anchor.epoch + step_s)
 
@@ -138,6 +144,9 @@ class WallCursor(Cursor):
                 following = self._next_after(tick)
         self._move_to(following)
         return tick.timestamp(), ticks
+
+    def reopen(self) -> None:
+        self._move_to(self.tick)
 
 
 class Awaited:

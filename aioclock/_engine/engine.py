@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import partial
 from typing import TypeAlias
 
 from aioclock._engine.agenda import Agenda
@@ -52,9 +51,10 @@ class Engine:
         self.check_idle()
 
     def add(self, entry: Entry) -> None:
-        """Start the schedule of one more task."""
-        self._enter(entry, self._present.now())
-        self.check_idle()
+        """Start the schedule of one more task, unless all have ended."""
+        if not self._halted:
+            self._enter(entry, self._present.now())
+            self.check_idle()
 
     def remove(self, entry: Entry) -> None:
         """End the schedule of a task; its runs go on."""
@@ -70,12 +70,12 @@ class Engine:
 
     def _enter(self, entry: Entry, anchor: Moment) -> None:
         self._entries[entry.key] = entry
-        entry.anchor = anchor
+        entry.began = True
         for source in cursors_of(entry.task.trigger):
             self._open += 1
             source.entry = entry
             if isinstance(source, Awaited):
-                self._follow(entry, source)
+                self._follow(source)
                 continue
             entry.cursors.append(source)
             try:
@@ -195,6 +195,18 @@ class Engine:
             cursor.open = False
             self._open -= 1
 
+    def refund(self, entry: Entry, quotas: Iterable[Quota]) -> None:
+        """Take back what was counted for a tick that got no run after all, and open again what that had closed."""
+        for quota in quotas:
+            quota.left += 1
+        for cursor in entry.cursors:
+            if not cursor.open and all(quota.left > 0 for quota in cursor.quotas):
+                cursor.reopen()
+                if cursor.due is not None:
+                    cursor.open = True
+                    self._open += 1
+                    self._agenda.add(cursor)
+
     def unpark(self, entry: Entry) -> None:
         """Set the ticks that follow the end of a run; those that follow it without a pause are due now."""
         parked, entry.parked = [cursor for cursor in entry.parked if cursor.open], []
@@ -232,16 +244,23 @@ class Engine:
 
     # Triggers that wait by themselves
 
-    def _follow(self, entry: Entry, source: Awaited) -> None:
-        start = partial(self._start_followed, entry, source.quotas)
-        follower = self._loop.create_task(follow(source, entry, start, self._loop.time), name=f"trigger of {entry.key}")
+    def _follow(self, source: Awaited) -> None:
+        follower = self._loop.create_task(
+            follow(source, self._present, self),
+            name=f"trigger of {source.entry.key}",
+            context=self._present.context.copy(),
+        )
         self._followers[follower] = source
         follower.add_done_callback(self._follower_ended)
 
-    def _start_followed(self, entry: Entry, quotas: tuple[Quota, ...]) -> LiveRun:
+    def start_followed(self, source: Awaited, scheduled: float) -> LiveRun:
         if not self._firing:  # the trigger ignored its cancellation, and its event comes too late
+            self.drop_followed(source, scheduled)
             raise asyncio.CancelledError
-        return self._runner.tick(entry, self._present.now().epoch, 0, quotas)
+        return self._runner.event(source.entry, scheduled, source.quotas)
+
+    def drop_followed(self, source: Awaited, scheduled: float) -> None:
+        self._runner.skip(source.entry, scheduled, "stopping" if self._halted else "removed")
 
     def _follower_ended(self, follower: "asyncio.Task[None]") -> None:
         del self._followers[follower]

@@ -1,10 +1,11 @@
 """Triggers that wait by themselves: each is followed by one coroutine."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from aioclock._engine.cursor import Awaited
 from aioclock._engine.entry import Entry
+from aioclock._engine.present import Present
 from aioclock._engine.run import LiveRun
 from aioclock.logger import logger
 from aioclock.utils import longer_delay
@@ -12,34 +13,43 @@ from aioclock.utils import longer_delay
 __all__ = ["follow"]
 
 
-async def follow(source: Awaited, entry: Entry, start: Callable[[], LiveRun], elapsed: Callable[[], float]) -> None:
+class Desk(Protocol):
+    """Where events are handed in."""
+
+    def start_followed(self, source: Awaited, scheduled: float) -> LiveRun:
+        """Start a run for an event; it has waited for whatever it must wait for."""
+
+    def drop_followed(self, source: Awaited, scheduled: float) -> None:
+        """Record that an event got no run."""
+
+
+async def follow(source: Awaited, present: Present, desk: Desk) -> None:
     """Start a run for every event of the trigger until it is exhausted.
 
     What a trigger took from a queue must not be skipped. So an event waits until the task may run, and the trigger is
     asked again only then: after the run, unless the task's runs may overlap.
     """
-    trigger = source.trigger
+    trigger, entry = source.trigger, source.entry
     while not _used_up(source):
-        asked_at = elapsed()
+        asked_at = present.loop.time()
         try:
             if not trigger.should_trigger():
                 return
             await trigger.trigger_next()
         except Exception as error:
-            delay_s = entry.trigger_delay_s = longer_delay(entry.trigger_delay_s)
-            logger.error(
-                "the trigger of %s failed; it is asked again in %g s", entry.key, delay_s, exc_info=error,
-                extra={"task": entry.key, "delay_s": delay_s},
-            )  # fmt: skip
-            await asyncio.sleep(delay_s)
+            await _pause_after(error, entry)
             continue
         entry.trigger_delay_s = 0.0
-        while entry.pause is not None or not _has_room(entry):
-            await entry.changed()
+        scheduled = present.now().epoch
+        try:
+            await _until_admitted(entry)
+        except asyncio.CancelledError:
+            desk.drop_followed(source, scheduled)
+            raise
         if _used_up(source):
             return
-        await _until_next(entry, start())
-        if entry.run_delay_s and elapsed() - asked_at < entry.run_delay_s:
+        await _until_next(entry, desk.start_followed(source, scheduled))
+        if entry.run_delay_s and present.loop.time() - asked_at < entry.run_delay_s:
             # Neither the trigger nor the run takes any time: without a pause they would spin the event loop.
             await asyncio.sleep(entry.run_delay_s)
 
@@ -48,19 +58,30 @@ def _used_up(source: Awaited) -> bool:
     return any(quota.left <= 0 for quota in source.quotas)
 
 
-def _has_room(entry: Entry) -> bool:
-    # A newer event of such a task cancels the older run, and so needs no room.
-    return entry.overlap.policy == "cancel" or len(entry.runs) + entry.pending < entry.most_going
+async def _pause_after(error: Exception, entry: Entry) -> None:
+    delay_s = entry.trigger_delay_s = longer_delay(entry.trigger_delay_s)
+    logger.error(
+        "the trigger of %s failed; it is asked again in %g s", entry.key, delay_s, exc_info=error,
+        extra={"task": entry.key, "delay_s": delay_s},
+    )  # fmt: skip
+    await asyncio.sleep(delay_s)
+
+
+async def _until_admitted(entry: Entry) -> None:
+    """Wait for as long as the task's policies want an event to wait."""
+    if entry.jitter is not None:
+        await asyncio.sleep(entry.jitter.delay_s(entry.key))
+    while entry.pause is not None or len(entry.runs) + entry.pending >= entry.most_going:
+        if entry.pause is None and entry.overlap.policy == "cancel":
+            for going in list(entry.runs):
+                going.cancel()
+        await entry.changed()
 
 
 async def _until_next(entry: Entry, run: LiveRun) -> None:
     """Wait until the trigger may be asked again."""
-    if entry.overlap.policy == "allow":
+    if entry.overlap.policy in ("allow", "cancel"):
         await asyncio.sleep(0)  # a trigger that never waits leaves the others a turn
-    elif entry.overlap.policy == "cancel":
-        while run.handle is None and run.outcome is None:
-            await entry.changed()
-        await asyncio.sleep(0)
     else:
         while run in entry.runs or run.outcome is None:
             await entry.changed()

@@ -82,7 +82,8 @@ class Ledger:
 
     def begun(self, run: LiveRun, present: Present) -> None:
         """Announce that *run* calls its function for the first time."""
-        self.run_event(RunStarted, run, present)
+        if RunStarted in self.listeners.wanted:
+            self.event(RunStarted, run=run_of(facts_of(run, present)._replace(attempt=1)))
 
     def retrying(self, run: LiveRun, error: Exception, delay_s: float, present: Present) -> None:
         """Record that another attempt of *run* will follow."""

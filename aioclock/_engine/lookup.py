@@ -10,8 +10,8 @@ from aioclock.utils import callable_name, did_you_mean
 
 __all__ = ["TaskRef", "key_of", "keys_of"]
 
-TaskRef: TypeAlias = str | UUID | Callable[..., Any]
-"""A task's key, its id, its function or the function's name."""
+TaskRef: TypeAlias = str | UUID | Task | Callable[..., Any]
+"""A task's key, its id, its function, the function's name, or the task itself."""
 
 
 def key_of(ref: TaskRef, tasks: Mapping[str, Task]) -> str:
@@ -37,6 +37,8 @@ def keys_of(ref: TaskRef, tasks: Mapping[str, Task]) -> list[str]:
         found = _named(ref, tasks)
     elif isinstance(ref, UUID):
         found = [key for key, task in tasks.items() if task.id == ref]
+    elif isinstance(ref, Task):
+        found = [ref.key] if tasks.get(ref.key) is ref else []
     elif callable(ref):
         found = [key for key, task in tasks.items() if task.func == ref]
     else:
@@ -74,4 +76,6 @@ def _unknown(text: str, tasks: Mapping[str, Task]) -> str:
 
 
 def _text_of(ref: TaskRef) -> str:
+    if isinstance(ref, Task):
+        return ref.key
     return str(ref) if isinstance(ref, str | UUID) else callable_name(ref)

@@ -1,6 +1,7 @@
 """What time it is, on both clocks."""
 
 import asyncio
+from contextvars import copy_context
 from typing import NamedTuple
 
 from aioclock.clock import Clock
@@ -20,10 +21,13 @@ class Moment(NamedTuple):
 class Present:
     """Tells the time of *loop* and *clock*: elapsed time, and the wall clock as the last look found it."""
 
-    __slots__ = ("clock", "loop", "offset")
+    __slots__ = ("clock", "context", "loop", "offset")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.loop = loop
+        # Not the context of whoever happens to be there at a tick: that may be a run.
+        self.context = copy_context()
+        """What those see who are called by time."""
         self.clock = clock
         self.offset = clock.now().timestamp() - loop.time()
         """Seconds from elapsed to wall-clock time."""

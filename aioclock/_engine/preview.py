@@ -1,38 +1,61 @@
 """Ticks that are still to come."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from itertools import islice
 
 from aioclock._engine.cursor import Awaited, Cursor, IntervalCursor, WallCursor, cursors_of
 from aioclock._engine.entry import Entry
-from aioclock._engine.present import Moment
+from aioclock._engine.present import Moment, Present
 
 __all__ = ["preview"]
 
+LAST_S = datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp()
+"""No datetime is later."""
 
-def preview(entry: Entry, after: datetime, most: int) -> list[datetime]:
-    """Return the next ticks after *after* (aware), in UTC, *most* at the most; nothing moves.
+MOST_STEPS = 200_000
+"""How many ticks are counted, where they must be counted to tell the later ones."""
+
+
+def preview(entry: Entry, after: datetime, most: int, present: Present | None) -> list[datetime]:
+    """Return the next ticks strictly after *after* (aware), in UTC, *most* at the most; nothing moves.
 
     While the app serves they lie on the grid that it is on, and a `max_loop_count` counts the runs so far. Else they
-    are those of a schedule that begins at *after*. Nobody can tell the ticks of a trigger that waits by itself, nor
-    those that follow the end of a run.
+    are those of a schedule that begins at *after*, which may be the first. Nobody can tell the ticks of a trigger that
+    waits by itself, nor those that follow the end of a run.
+
+    Args:
+        present: That of the serving, if there is one.
+
+    Raises:
+        ValueError: *after* is so far ahead that counting the runs until then would take too long.
     """
     after = after.astimezone(UTC)
-    if entry.anchor is not None:
-        offset = entry.anchor.epoch - entry.anchor.elapsed
-        leaves = [_Leaf(cursor, _ticks(cursor, after, offset)) for cursor in entry.cursors]
+    if after.timestamp() >= LAST_S:
+        return []
+    if present is None or not entry.began:
+        ticks = _merged(_Leaf(cursor, _ticks(cursor, None, 0.0)) for cursor in _fresh(entry, after.timestamp()))
+    elif any(cursor.quotas for cursor in entry.cursors):
+        ticks = _later(_merged(_Leaf(cursor, _ticks(cursor, None, present.offset)) for cursor in entry.cursors), after)
     else:
-        leaves = [_Leaf(cursor, _ticks(cursor, None, 0.0)) for cursor in _begun(entry, after.timestamp())]
-    return list(islice(_merged([leaf for leaf in leaves if leaf.advance()]), most))
+        ticks = _merged(_Leaf(cursor, _ticks(cursor, after, present.offset)) for cursor in entry.cursors)
+    return list(islice(ticks, most))
 
 
-def _begun(entry: Entry, epoch: float) -> Iterator[Cursor]:
+def _fresh(entry: Entry, epoch: float) -> Iterator[Cursor]:
     for cursor in cursors_of(entry.task.trigger):
         if not isinstance(cursor, Awaited):
             cursor.begin(Moment(epoch, epoch))
             yield cursor
+
+
+def _later(ticks: Iterator[datetime], after: datetime) -> Iterator[datetime]:
+    for steps, tick in enumerate(ticks):
+        if tick > after:
+            yield tick
+        elif steps >= MOST_STEPS:
+            raise ValueError(f"{after.isoformat()} is too far ahead: more than {MOST_STEPS:,} ticks come before it")
 
 
 def _ticks(cursor: Cursor, after: datetime | None, offset: float) -> Iterator[datetime]:
@@ -51,8 +74,8 @@ def _on_grid(cursor: IntervalCursor, after: datetime | None) -> Iterator[datetim
     anchor, period_s, number = cursor.anchor.epoch, cursor.period_s, cursor.number
     if after is not None:
         number = max(number, int((after.timestamp() - anchor) // period_s))
-    while True:
-        yield datetime.fromtimestamp(anchor + number * period_s, UTC)
+    while (epoch := anchor + number * period_s) < LAST_S:
+        yield datetime.fromtimestamp(epoch, UTC)
         number += 1
 
 
@@ -83,7 +106,8 @@ class _Leaf:
         return self.tick < other.tick
 
 
-def _merged(leaves: list[_Leaf]) -> Iterator[datetime]:
+def _merged(all_leaves: Iterable[_Leaf]) -> Iterator[datetime]:
+    leaves = [leaf for leaf in all_leaves if leaf.advance()]
     left = {quota: quota.left for leaf in leaves for quota in leaf.quotas}
     heapify(leaves)
     while leaves:

@@ -1,14 +1,16 @@
 """The tasks of one app, whether it serves or not."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from datetime import datetime
 from heapq import merge
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from aioclock._engine.entry import Entry
+from aioclock._engine.entry import LIFECYCLE, Entry
 from aioclock._engine.listeners import Listeners
+from aioclock._engine.log_records import mark_log_records
+from aioclock._engine.preview import preview
 from aioclock._engine.runner import Runner
 from aioclock._engine.serving import Serving
 from aioclock.events import TaskAdded, TaskRemoved, TaskRescheduled
@@ -60,7 +62,8 @@ class Roster:
         if self.serving is not None:
             self.serving.remove(entry)
         self.runner.admission.drop_all("removed", entry)
-        self.runner.ledger.event(TaskRemoved, task_key=entry.key)
+        if self.serving is not None:
+            self.runner.ledger.event(TaskRemoved, task_key=entry.key)
 
     def reschedule(self, entry: Entry, trigger: BaseTrigger) -> None:
         """Give a task another trigger, whose schedule begins now."""
@@ -78,11 +81,25 @@ class Roster:
 
     async def run_now(self, entry: Entry, *, beside: bool = False) -> object:
         """Run a task now and return its result or raise its error; *beside* what is going, whatever its policy."""
-        serving = self.serving
-        if serving is None or serving.loop is asyncio.get_running_loop():
+        mark_log_records()
+
+        async def run() -> object:
             return await self.runner.by_hand(entry, beside=beside).wait()
-        elsewhere = asyncio.run_coroutine_threadsafe(self.run_now(entry, beside=beside), serving.loop)
-        return await asyncio.wrap_future(elsewhere)
+
+        return await self.over_there(run)
+
+    async def over_there(self, command: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await *command* on the event loop that serves the app, or here if there is none.
+
+        Raises:
+            ServingError: that event loop does not run now, so it would never answer.
+        """
+        loop = None if self.serving is None else self.serving.loop
+        if loop is None or loop is asyncio.get_running_loop():
+            return await command()
+        if not loop.is_running():
+            raise ServingError("the event loop that serves the app stands still; in a simulation, use sim.run(...)")
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(command(), loop))
 
     def on_loop(self, command: Callable[[], T]) -> T:
         """Call *command* where the app serves: a sync task, which calls from its thread, may give commands, too."""
@@ -108,11 +125,17 @@ class Roster:
 
     def runs(self, keys: list[str] | None, outcome: Outcome | None) -> Iterator[Run]:
         """Yield the latest runs, those that ended last first."""
-        entries = [self.entries[key] for key in keys] if keys is not None else self.entries.values()
+        entries = [self.entries[key] for key in keys] if keys is not None else list(self.entries.values())
         histories = [entry.history.newest_first(entry.key) for entry in entries]
         for facts in merge(*histories, key=_noted, reverse=True):
             if outcome is None or facts.outcome == outcome:
                 yield run_of(facts)
+
+    def next_ticks(self, entry: Entry, after: datetime, count: int) -> list[datetime]:
+        """Return when a task is due next: on the schedule that is going, else on one that would begin at *after*."""
+        if entry.task.trigger.type_ in LIFECYCLE:
+            return []
+        return preview(entry, after, count, None if self.serving is None else self.runner.present)
 
     async def next_tick(self, key: str) -> datetime | None:
         """Return when a task is due next (aware, UTC); None while nothing is served, and when nobody knows."""

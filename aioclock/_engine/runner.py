@@ -1,7 +1,7 @@
 """All runs of an app: started here and ended here."""
 
 import asyncio
-from contextvars import Context, copy_context
+from contextvars import copy_context
 
 from aioclock._engine.admission import HAIR_S, Admission, Schedules
 from aioclock._engine.cursor import Quota
@@ -29,7 +29,6 @@ class Runner:
         self.live: set[LiveRun] = set()
         """Runs that have started and whose outcome is open."""
         self._schedules: Schedules | None = None
-        self._context = Context()
         self._closed = False
         self._all_decided: asyncio.Future[None] | None = None
 
@@ -40,8 +39,6 @@ class Runner:
         self._tell_time_by(present)
         self.ledger.clock = present.clock
         self.live = {run for run in self.live if run in run.entry.runs}
-        # Not the context of whoever happens to be there at a tick: that may be another run.
-        self._context = copy_context()
 
     def detach(self) -> None:
         """Work for no serving any more."""
@@ -69,6 +66,16 @@ class Runner:
             self.admission.admit(run, quotas)
         return run
 
+    def event(self, entry: Entry, scheduled: float, quotas: tuple[Quota, ...]) -> LiveRun:
+        """Turn the event of a trigger that waits by itself into a run; it has waited for whatever it must."""
+        run = LiveRun(entry, self, scheduled)
+        self.admission.admit(run, quotas)
+        return run
+
+    def skip(self, entry: Entry, scheduled: float, reason: str) -> None:
+        """Record that an event got no run."""
+        LiveRun(entry, self, scheduled).skip(reason)
+
     def by_hand(self, entry: Entry, *, beside: bool = False) -> LiveRun:
         """Run *entry* now; *beside* whatever is going of it, or as its overlap policy says."""
         entry.prepare()
@@ -80,6 +87,8 @@ class Runner:
             run.skip("stopping")
         elif beside:
             self._start(run)
+        elif entry.overlap.policy == "queue" and run.is_asked_for_by(entry.runs):
+            run.skip("overlap")  # it would wait for itself
         else:
             self.admission.admit(run, ())
         return run
@@ -87,7 +96,7 @@ class Runner:
     def _start(self, run: LiveRun) -> None:
         run.entry.runs.append(run)
         self.live.add(run)
-        run.start(self.present.loop, self._context)
+        run.start(self.present.loop, self.present.context)
 
     # What a run tells
 
@@ -171,8 +180,12 @@ class Runner:
     # The end of a serving
 
     def close(self) -> None:
-        """Start nothing that is asked for by hand: the app is stopping."""
+        """Start nothing that is asked for by hand while runs finish."""
         self._closed = True
+
+    def reopen(self) -> None:
+        """Let hooks that shut the app down run tasks by hand."""
+        self._closed = False
 
     @property
     def idle(self) -> bool:

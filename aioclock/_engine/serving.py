@@ -76,6 +76,7 @@ class Serving:
         self._entering = False
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._deadlines: list[asyncio.TimerHandle] = []
         self._home: ServingTask | None = None
 
     async def run(self) -> None:
@@ -98,6 +99,8 @@ class Serving:
             finally:
                 self._runner.detach()
                 self.engine.leave()
+                for deadline in self._deadlines:
+                    deadline.cancel()
         home.result()
 
     async def _serve(self) -> None:
@@ -148,6 +151,7 @@ class Serving:
         runner.ledger.event(ServingStopping)
         await self.engine.halted()
         await runner.finish(patience_s=self._patience_s, hurry=self._hurry)
+        runner.reopen()
         self._run_now(self._of_shut_down)
         await runner.finish(patience_s=self._hook_patience_s, hurry=asyncio.Event())
         await runner.ledger.listeners.drain(patience_s=LISTENER_PATIENCE_S)  # they may use what the lifespan closes
@@ -215,18 +219,22 @@ class Serving:
 
     async def stop(self, patience_s: float | None) -> None:
         """Ask for a stop and return when all is over; at once when called from inside, which would wait for itself."""
-        self._patience_s = patience_s
         if patience_s == 0:
             self._hurry.set()
+        elif patience_s is not None and self._stop.is_set():
+            # Whoever asked first may wait longer: of several deadlines the earliest holds.
+            self._deadlines.append(self.loop.call_later(patience_s, self._hurry.set))
+        else:
+            self._patience_s = patience_s
         self._ask_to_stop()
-        home = self._home
-        if home is not None and not self._is_inside(home):
-            await asyncio.wait((home,))
+        if self._home is not None and not self.is_inside():
+            await asyncio.wait((self._home,))
 
-    def _is_inside(self, home: "ServingTask") -> bool:
+    def is_inside(self) -> bool:
+        """Tell whether this code is part of what is served, so that it can't wait for the end of it."""
         source = run_source.get()
         within_run = isinstance(source, LiveRun) and source.is_kept_by(self._runner)
-        return within_run or in_listener.get() or asyncio.current_task() is home
+        return within_run or in_listener.get() or asyncio.current_task() is self._home
 
 
 class ServingTask(asyncio.Task[None]):

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from aioclock import AioClock, Cron, Every, Forever, Once, OrTrigger
+from aioclock import AioClock, Cron, Every, Forever, Once, OrTrigger, Outcome
 from aioclock.api import get_metadata_of_all_tasks
 from aioclock.clock import LONGEST_SLEEP_S
 from aioclock.runs import Run
@@ -175,7 +175,7 @@ def test_a_trigger_that_defies_its_cancellation_gets_no_run_beyond_the_quota(kin
 def test_a_trigger_that_defies_its_cancellation_gets_no_run_after_a_stop() -> None:
     with simulate(served(Defiant(seconds=1_000)), start=START) as sim:
         sim.advance(seconds=10)
-    assert sim.runs() == []
+    assert [(run.outcome, run.reason) for run in sim.runs()] == [(Outcome.SKIPPED, "stopping")]
     assert sim.now == START + timedelta(seconds=10)
 
 
