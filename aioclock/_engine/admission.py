@@ -6,7 +6,7 @@ from typing import Protocol
 from aioclock._engine.cursor import Quota
 from aioclock._engine.entry import Entry
 from aioclock._engine.present import Present
-from aioclock._engine.run import LiveRun
+from aioclock._engine.run import SKIPPED, LiveRun
 
 __all__ = ["HAIR_S", "Admission", "Schedules"]
 
@@ -104,6 +104,10 @@ class Admission:
         if quotas and self.schedules is not None:
             self.schedules.count(entry, quotas)
 
+    def _refund(self, entry: Entry, quotas: tuple[Quota, ...]) -> None:
+        if quotas and self.schedules is not None:
+            self.schedules.refund(entry, quotas)
+
     # Runs that wait
 
     def _wait(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
@@ -119,8 +123,10 @@ class Admission:
         """Admit those that have waited for a run of *entry* to end, as far as there is room."""
         while entry.queue and len(entry.runs) < entry.most_going:
             run = entry.queue.pop(0)
-            self._release(run)
+            quotas = self._release(run)
             self.admit(run, ())  # it was counted when it began to wait
+            if run.outcome is SKIPPED:
+                self._refund(entry, quotas)
 
     def drop(self, run: LiveRun, reason: str) -> None:
         """Skip *run*, which waits."""
@@ -128,8 +134,7 @@ class Admission:
         quotas = self._release(run)
         if run in entry.queue:
             entry.queue.remove(run)
-            if quotas and self.schedules is not None:
-                self.schedules.refund(entry, quotas)
+            self._refund(entry, quotas)
         run.skip(reason)
 
     def drop_all(self, reason: str, entry: Entry | None = None, *, manual: bool = True) -> None:

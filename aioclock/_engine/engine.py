@@ -5,15 +5,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from aioclock._engine.admission import HAIR_S
 from aioclock._engine.agenda import Agenda
 from aioclock._engine.cursor import Awaited, Cursor, Quota, cursors_of
 from aioclock._engine.entry import Entry
-from aioclock._engine.follower import follow
+from aioclock._engine.follower import Followers
 from aioclock._engine.present import Moment, Present
-from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
+from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
 from aioclock.events import ClockStepped
 from aioclock.logger import logger
+from aioclock.triggers._base import MOST_STEPS
 from aioclock.utils import longer_delay
 
 __all__ = ["Engine"]
@@ -37,7 +39,7 @@ class Engine:
         self._stays = stays
         self._entries: dict[str, Entry] = {}
         self._open = 0  # cursors and followers that may still bring a tick
-        self._followers: dict[asyncio.Task[None], Awaited] = {}
+        self._followers = Followers(present, self)
         self._firing = self._halted = self._unparking = False
         self._over: asyncio.Future[None] = loop.create_future()
 
@@ -63,19 +65,17 @@ class Engine:
             if cursor.due is not None:
                 self._agenda.take_back(cursor)
             self._close(cursor)
-        for follower, source in self._followers.items():
-            if source.entry is entry:
-                follower.cancel()
+        self._followers.cancel(self._followers.sources(entry))
         entry.reset()
 
     def _enter(self, entry: Entry, anchor: Moment) -> None:
         self._entries[entry.key] = entry
-        entry.began = True
+        entry.anchor = anchor.epoch
         for source in cursors_of(entry.task.trigger):
             self._open += 1
             source.entry = entry
             if isinstance(source, Awaited):
-                self._follow(source)
+                self._followers.follow(source)
                 continue
             entry.cursors.append(source)
             try:
@@ -101,25 +101,20 @@ class Engine:
             return  # cancelled twice, a trigger could not clean up after itself
         self._firing, self._halted = False, True
         self._agenda.halt()
-        for follower in self._followers:
-            follower.cancel()
+        self._followers.cancel(self._followers.sources())
 
     async def halted(self) -> None:
         """Return when nothing of the schedules is left; a trigger that ignores its cancellation is left behind."""
         self.halt()
-        if self._followers:
-            _, pending = await asyncio.wait(self._followers, timeout=CANCEL_GRACE_S)
-            for follower in pending:
-                logger.error("the %s ignores its cancellation and is left behind", follower.get_name())
+        await self._followers.gone()
 
     async def next_tick(self, entry: Entry) -> datetime | None:
         """Return when *entry* is due next (aware, UTC); None when that is unknown or never."""
         due = self._next_due(entry)
         dues = [] if due is None else [due]
-        for source in list(self._followers.values()):
-            if source.entry is entry:
-                waiting_s = await source.trigger.get_waiting_time_till_next_trigger()
-                dues.extend([] if waiting_s is None else [self._present.now().epoch + waiting_s])
+        for source in self._followers.sources(entry):
+            waiting_s = await source.trigger.get_waiting_time_till_next_trigger()
+            dues.extend([] if waiting_s is None else [self._present.now().epoch + waiting_s])
         return datetime.fromtimestamp(min(dues), UTC) if dues else None
 
     # Ticks
@@ -154,7 +149,11 @@ class Engine:
         """Move all cursors of an `OrTrigger` on that are due: one run answers what they stand for."""
         last, latest, ticks = entry.last, float("-inf"), 0
         quotas: set[Quota] = set()
-        for cursor in entry.due_cursors(now):
+        cursors = entry.due_cursors(now)
+        first_due = min(
+            cursor.due + self._present.offset * cursor.elapsed for cursor in cursors if cursor.due is not None
+        )
+        for cursor in cursors:
             if ticks and cursor.after_run:
                 entry.park(cursor)
             elif (due := self._take(entry, cursor, now)) is not None:
@@ -166,7 +165,19 @@ class Engine:
             if cursor is not first:
                 self._agenda.add(cursor)
         entry.last = latest if ticks else last
+        if ticks > 1:
+            ticks = self._shared_once(entry, ticks, first_due, latest)
         return (latest, ticks - 1, tuple(quotas)) if ticks else None
+
+    def _shared_once(self, entry: Entry, ticks: int, first: float, latest: float) -> int:
+        """Return how many of *ticks* there are when those that several triggers share are counted once."""
+        anchor = datetime.fromtimestamp(entry.anchor or first, UTC)
+        before, until = (datetime.fromtimestamp(epoch, UTC) for epoch in (first - HAIR_S, latest + HAIR_S))
+        try:
+            passed = entry.task.trigger.latest_between(before, until, anchor)
+        except Exception:  # one of the triggers waits by itself, or fails, which is told elsewhere
+            return ticks
+        return ticks if passed is None or passed[1] >= MOST_STEPS else min(ticks, passed[1])
 
     def _postpone(self, cursor: Cursor, error: Exception, now: Moment) -> None:
         entry: Entry = cursor.entry
@@ -185,9 +196,8 @@ class Engine:
                 for cursor in entry.cursors:
                     if quota in cursor.quotas:
                         self._close(cursor)
-                for follower, source in self._followers.items():
-                    if quota in source.quotas:
-                        follower.cancel()
+                sources = self._followers.sources(entry)
+                self._followers.cancel([source for source in sources if quota in source.quotas])
 
     def _close(self, cursor: Cursor) -> None:
         cursor.due = None
@@ -244,15 +254,6 @@ class Engine:
 
     # Triggers that wait by themselves
 
-    def _follow(self, source: Awaited) -> None:
-        follower = self._loop.create_task(
-            follow(source, self._present, self),
-            name=f"trigger of {source.entry.key}",
-            context=self._present.context.copy(),
-        )
-        self._followers[follower] = source
-        follower.add_done_callback(self._follower_ended)
-
     def start_followed(self, source: Awaited, scheduled: float) -> LiveRun:
         if not self._firing:  # the trigger ignored its cancellation, and its event comes too late
             self.drop_followed(source, scheduled)
@@ -262,16 +263,14 @@ class Engine:
     def drop_followed(self, source: Awaited, scheduled: float) -> None:
         self._runner.skip(source.entry, scheduled, "stopping" if self._halted else "removed")
 
-    def _follower_ended(self, follower: "asyncio.Task[None]") -> None:
-        del self._followers[follower]
+    def lost_follower(self) -> None:
         self._open -= 1
-        if not follower.cancelled() and (error := follower.exception()) is not None:
-            logger.critical("%s ended by an error", follower.get_name(), exc_info=error)
         self.check_idle()
 
     def _clock_stepped(self, step_s: float) -> None:
         # Elapsed-time grids go on as they were; what the wall clock calls their ticks has changed.
         for entry in self._entries.values():
+            entry.anchor = (entry.anchor or 0.0) + step_s
             for cursor in entry.cursors:
                 cursor.shift(step_s)
         logger.warning("the wall clock was stepped by %+.3f s", step_s, extra={"step_s": step_s})

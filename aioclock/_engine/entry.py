@@ -30,7 +30,7 @@ class Entry:
     """What is going on of a task and how it has fared; while its app serves also where its schedule stands."""
 
     __slots__ = (
-        "began", "call", "changes", "cursors", "failures", "grace", "history", "history_size", "jitter", "key",
+        "anchor", "call", "changes", "cursors", "failures", "grace", "history", "history_size", "jitter", "key",
         "last", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending", "queue",
         "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
     )  # fmt: skip
@@ -74,8 +74,8 @@ class Entry:
 
     def reset(self) -> None:
         """Forget the schedule of a serving that is over."""
-        self.began = False
-        """Whether a schedule has begun."""
+        self.anchor: float | None = None
+        """When its schedule began, in seconds since the epoch."""
         self.cursors: list[Cursor] = []
         self.parked: list[Cursor] = []
         """Cursors whose next tick follows the end of a run, while one is going."""

@@ -6,11 +6,11 @@ from typing import Protocol
 from aioclock._engine.cursor import Awaited
 from aioclock._engine.entry import Entry
 from aioclock._engine.present import Present
-from aioclock._engine.run import LiveRun
+from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
 from aioclock.logger import logger
 from aioclock.utils import longer_delay
 
-__all__ = ["follow"]
+__all__ = ["Followers"]
 
 
 class Desk(Protocol):
@@ -22,8 +22,57 @@ class Desk(Protocol):
     def drop_followed(self, source: Awaited, scheduled: float) -> None:
         """Record that an event got no run."""
 
+    def lost_follower(self) -> None:
+        """Take note that a trigger will bring no further event."""
 
-async def follow(source: Awaited, present: Present, desk: Desk) -> None:
+
+class Followers:
+    """Owns the coroutines that follow triggers.
+
+    Args:
+        desk: Gets their events.
+    """
+
+    def __init__(self, present: Present, desk: Desk) -> None:
+        self._present = present
+        self._desk = desk
+        self._sources: dict[asyncio.Task[None], Awaited] = {}
+
+    def follow(self, source: Awaited) -> None:
+        """Begin to follow the trigger of *source*."""
+        follower = self._present.loop.create_task(
+            _follow(source, self._present, self._desk),
+            name=f"trigger of {source.entry.key}",
+            context=self._present.context.copy(),
+        )
+        self._sources[follower] = source
+        follower.add_done_callback(self._ended)
+
+    def _ended(self, follower: "asyncio.Task[None]") -> None:
+        del self._sources[follower]
+        if not follower.cancelled() and (error := follower.exception()) is not None:
+            logger.critical("%s ended by an error", follower.get_name(), exc_info=error)
+        self._desk.lost_follower()
+
+    def sources(self, entry: Entry | None = None) -> list[Awaited]:
+        """Return those that are followed, of all tasks or of *entry*."""
+        return [source for source in self._sources.values() if entry in (None, source.entry)]
+
+    def cancel(self, sources: list[Awaited]) -> None:
+        """Follow *sources* no longer."""
+        for follower, source in self._sources.items():
+            if source in sources:
+                follower.cancel()
+
+    async def gone(self) -> None:
+        """Return when all have ended that were cancelled; one that ignores it is left behind."""
+        if self._sources:
+            _, pending = await asyncio.wait(self._sources, timeout=CANCEL_GRACE_S)
+            for follower in pending:
+                logger.error("the %s ignores its cancellation and is left behind", follower.get_name())
+
+
+async def _follow(source: Awaited, present: Present, desk: Desk) -> None:
     """Start a run for every event of the trigger until it is exhausted.
 
     What a trigger took from a queue must not be skipped. So an event waits until the task may run, and the trigger is

@@ -34,7 +34,7 @@ def preview(entry: Entry, after: datetime, most: int, present: Present | None) -
     after = after.astimezone(UTC)
     if after.timestamp() >= LAST_S:
         return []
-    if present is None or not entry.began:
+    if present is None or entry.anchor is None:
         ticks = _merged(_Leaf(cursor, _ticks(cursor, None, 0.0)) for cursor in _fresh(entry, after.timestamp()))
     elif any(cursor.quotas for cursor in entry.cursors):
         ticks = _later(_merged(_Leaf(cursor, _ticks(cursor, None, present.offset)) for cursor in entry.cursors), after)

@@ -2,12 +2,14 @@
 
 import asyncio
 from contextvars import Context
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from aioclock._engine.listeners import Listeners
 from aioclock.exceptions import RunSkippedError, TaskTimeoutError, WorkerDiedError
 from aioclock.executors import cancel
 from aioclock.runs import Outcome, Run, RunKind, run_source
+
+if TYPE_CHECKING:
+    from aioclock._engine.keeper import Keeper
 
 __all__ = ["CANCEL_GRACE_S", "LiveRun"]
 
@@ -16,37 +18,6 @@ CANCEL_GRACE_S = 5.0
 
 # Looking up a member of an enum is slow before Python 3.12, and this is done for every run.
 SUCCEEDED, FAILED, CANCELLED, SKIPPED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED, Outcome.SKIPPED
-
-
-class Keeper(Protocol):
-    """Who keeps account of runs."""
-
-    listeners: Listeners
-    """Those who may want to know when a run begins."""
-
-    def begun(self, run: "LiveRun", /) -> None:
-        """Take note that the function is about to be called for the first time."""
-
-    def retrying(self, run: "LiveRun", error: Exception, delay_s: float, /) -> None:
-        """Take note that another attempt will follow."""
-
-    def leaves_time_for(self, run: "LiveRun", delay_s: float, /) -> bool:
-        """Tell whether something that starts in *delay_s* seconds starts before the next tick."""
-
-    def decided(self, run: "LiveRun", /) -> None:
-        """Take note of the outcome. Called once."""
-
-    def stuck(self, run: "LiveRun", /) -> None:
-        """Take note that the run ignores its cancellation. Called after `decided`."""
-
-    def ended(self, run: "LiveRun", /) -> None:
-        """Take note that nothing of the run is going any more. Called once, after `decided`."""
-
-    def withdrawn(self, run: "LiveRun", /) -> None:
-        """Take note that nobody waits any more for a run that has not started."""
-
-    def snapshot(self, run: "LiveRun", /) -> Run:
-        """Return what is known of the run."""
 
 
 class LiveRun:
@@ -58,7 +29,7 @@ class LiveRun:
     )  # fmt: skip
 
     def __init__(
-        self, entry: Any, keeper: Keeper, scheduled: float, missed: int = 0, kind: RunKind = "schedule"
+        self, entry: Any, keeper: "Keeper", scheduled: float, missed: int = 0, kind: RunKind = "schedule"
     ) -> None:
         self.entry = entry
         self.scheduled = self.due = scheduled
@@ -157,8 +128,9 @@ class LiveRun:
         return error
 
     def _may_retry(self, delay_s: float) -> bool:
-        undisturbed = self.outcome is None and not self._cancelled
-        return undisturbed and self._keeper.leaves_time_for(self, delay_s)
+        if self.outcome is not None or self._cancelled:
+            return False
+        return self.entry.retry.outlive_tick or self._keeper.leaves_time_for(self, delay_s)
 
     def _before_wait(self, error: Exception, delay_s: float) -> None:
         self._keeper.retrying(self, error, delay_s)

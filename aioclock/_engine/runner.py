@@ -161,12 +161,11 @@ class Runner:
 
     def pause(self, entry: Entry, note: str | None) -> None:
         """Skip the ticks of *entry* from now on, those that wait for their run included."""
-        news = entry.pause is None
-        entry.pause = Pause(note)
-        self.admission.drop_all("paused", entry, manual=False)
-        if news:
+        if entry.pause is None:
             logger.info("%s is paused%s", entry.key, f": {note}" if note else "", extra={"task": entry.key})
             self.ledger.event(TaskPaused, task_key=entry.key, note=note)
+        entry.pause = Pause(note)
+        self.admission.drop_all("paused", entry, manual=False)
 
     def resume(self, entry: Entry) -> None:
         """Let the ticks of *entry* get runs again."""

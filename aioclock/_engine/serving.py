@@ -1,8 +1,8 @@
 """One serving from beginning to end: lifespan in, start-up, schedules, runs, shut-down, lifespan out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from anyio import CancelScope
@@ -14,6 +14,7 @@ from aioclock._engine.listeners import in_listener
 from aioclock._engine.present import Present
 from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
+from aioclock._engine.serving_task import ServingTask, end_of
 from aioclock._engine.signals import hold_back_sigterm, stop_on_sigterm
 from aioclock.clock import current_clock
 from aioclock.custom_types import Triggers
@@ -92,7 +93,7 @@ class Serving:
             except asyncio.CancelledError:
                 self.abort()
                 with CancelScope(shield=True), hold_back_sigterm():
-                    await _end_of(home)
+                    await end_of(home)
                 if not home.cancelled() and (error := home.exception()) is not None:
                     raise error from None
                 raise
@@ -235,35 +236,6 @@ class Serving:
         source = run_source.get()
         within_run = isinstance(source, LiveRun) and source.is_kept_by(self._runner)
         return within_run or in_listener.get() or asyncio.current_task() is self._home
-
-
-class ServingTask(asyncio.Task[None]):
-    """Has its event loop's last word: being cancelled by a loop that no longer runs is a request to stop.
-
-    A lifespan must be entered and left by one asyncio task, so it has this one to itself. `asyncio.run` cancels every
-    task that is left when its main one returns; that must not tear apart what a lifespan does at its end.
-    """
-
-    def __init__(self, coroutine: Coroutine[Any, Any, None], *, on_cancel: Callable[[], None]) -> None:
-        self._on_cancel = on_cancel
-        super().__init__(coroutine, loop=asyncio.get_running_loop(), name="aioclock serving")
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        # While the loop runs, this is a time limit within the lifespan, say, and means what it says.
-        if self.get_loop().is_running():
-            return super().cancel(msg)
-        self._on_cancel()
-        return False
-
-    def cut_off(self) -> None:
-        """Cancel without further ado."""
-        super().cancel()
-
-
-async def _end_of(task: "asyncio.Task[None]") -> None:
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait((task,))
 
 
 def _kind(entry: Entry) -> object:

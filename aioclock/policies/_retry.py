@@ -89,8 +89,8 @@ class Retry:
         """Return what the first attempt that succeeds returns; raise the last one's own error if none does.
 
         Args:
-            fits: Tells whether so many seconds of waiting still leave time for an attempt; unless *outlive_tick*, the
-                last error is raised at once if not.
+            fits: Tells whether there may be another attempt after so many seconds of waiting; if not, the last error is
+                raised at once. It is for the caller to know of ticks, and so of *outlive_tick*.
             before_wait: Called before each wait with the error and the seconds to come.
         """
         outcome = await _outcome_of(attempt)
@@ -118,7 +118,7 @@ class Retry:
 
         def give_up(state: "RetryCallState") -> bool:
             enough = state.attempt_number >= self.attempts
-            return enough or not (self.outlive_tick or fits(state.upcoming_sleep))
+            return enough or not fits(state.upcoming_sleep)
 
         # Errors travel as values, for tenacity would add its frames to those it raises and retry its own TryAgain
         # whatever `on` says. One object per call, since it keeps the state of the attempt it is at.

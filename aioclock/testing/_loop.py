@@ -118,6 +118,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             self._held_since = None
             if (self._virtual_selector.has_io or self._outside.has_children) and (events := self._wait_for_io()):
                 return events
+            if self._ready:  # type: ignore[attr-defined]  # what a thread has posted while it was looked at
+                return []
         self._jump()
         return []
 

@@ -1,11 +1,13 @@
 """What goes on outside the event loop and holds virtual time back: worker threads, executors, child processes."""
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 __all__ = ["Outside", "join_workers"]
@@ -93,13 +95,24 @@ def _waits_for_loop(thread: threading.Thread) -> bool:
 
     Only the loop ends such a wait, so the answer holds until the loop runs again.
     """
-    frame = sys._current_frames().get(thread.ident or 0)
+    frame = _frame_of(thread)
     while frame is not None:
         if frame.f_code.co_name == "run_async_from_thread":
             answer = frame.f_locals.get("f")
             return isinstance(answer, Future) and not answer.done()
         frame = frame.f_back
     return False
+
+
+def _frame_of(thread: threading.Thread) -> FrameType | None:
+    # Before Python 3.12 a garbage collection within this call can deadlock (CPython issue 106883).
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(thread.ident or 0)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def join_workers(loop: asyncio.AbstractEventLoop) -> None:

@@ -169,13 +169,6 @@ def test_a_wait_that_does_not_fit_ends_the_call_with_the_last_error(loop: Virtua
     assert loop.time() == 3.0
 
 
-def test_a_call_that_may_outlive_its_tick_does_not_ask(loop: VirtualEventLoop) -> None:
-    work = failing(1)
-    work.fits = lambda wait_s: False
-    assert loop.run_until_complete(work.under(Retry(outlive_tick=True))) == "done"
-    assert work.asked == []
-
-
 @given(
     delay=st.floats(min_value=0, max_value=1e6),
     factor=st.floats(min_value=1, max_value=100),
