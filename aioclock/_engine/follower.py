@@ -18,6 +18,7 @@ class Desk(Protocol):
 
     def start_followed(self, source: Awaited, scheduled: float) -> LiveRun:
         """Start a run for an event; it has waited for whatever it must wait for."""
+        ...
 
     def drop_followed(self, source: Awaited, scheduled: float) -> None:
         """Record that an event got no run."""
@@ -93,7 +94,8 @@ async def _follow(source: Awaited, present: Present, desk: Desk) -> None:
         try:
             await _until_admitted(entry)
         except asyncio.CancelledError:
-            desk.drop_followed(source, scheduled)
+            if not _used_up(source):
+                desk.drop_followed(source, scheduled)
             raise
         if _used_up(source):
             return

@@ -23,6 +23,7 @@ class Keeper(Protocol):
 
     def leaves_time_for(self, run: LiveRun, delay_s: float, /) -> bool:
         """Tell whether something that starts in *delay_s* seconds starts before the next tick."""
+        ...
 
     def decided(self, run: LiveRun, /) -> None:
         """Take note of the outcome. Called once."""
@@ -38,3 +39,4 @@ class Keeper(Protocol):
 
     def snapshot(self, run: LiveRun, /) -> Run:
         """Return what is known of the run."""
+        ...

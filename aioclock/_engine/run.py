@@ -36,7 +36,7 @@ class LiveRun:
         """The tick, and when the run is due: the tick and its jitter; in seconds since the epoch."""
         self.missed = missed
         """How many earlier ticks the run stands for."""
-        self.kind = kind
+        self.kind: RunKind = kind
         self.attempt = 0
         self.started: float | None = None
         """On the event loop's clock."""

@@ -6,6 +6,7 @@ from contextvars import copy_context
 from aioclock._engine.admission import HAIR_S, Admission, Schedules
 from aioclock._engine.cursor import Quota
 from aioclock._engine.entry import Entry, Pause
+from aioclock._engine.keeper import Keeper
 from aioclock._engine.ledger import FAILURES, Ledger, facts_of
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.present import Present
@@ -19,7 +20,7 @@ from aioclock.utils import longer_delay
 __all__ = ["Runner"]
 
 
-class Runner:
+class Runner(Keeper):
     """Owns the runs that are going, whether the app serves or not, and keeps account of them."""
 
     def __init__(self, listeners: Listeners) -> None:

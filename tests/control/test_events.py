@@ -510,8 +510,11 @@ async def test_a_listener_that_spins_beside_the_app_delays_no_run_and_the_servin
         while True:  # noqa: ASYNC110 - it waits for nothing
             await asyncio.sleep(0)
 
-    app.task(trigger=Every(seconds=0.01, max_loop_count=5), name="work")(lambda: ran.append(1))
-    async with asyncio.timeout(5):
+    @app.task(trigger=Every(seconds=0.01, max_loop_count=5), name="work")
+    async def work() -> None:
+        ran.append(1)
+
+    async with asyncio.timeout(20):
         await app.serve()
     assert len(ran) == 5
     assert all(run.outcome == "succeeded" for run in app.runs())

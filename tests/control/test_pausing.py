@@ -1,7 +1,7 @@
 """Pausing and resuming: what becomes of ticks, events and runs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -334,3 +334,42 @@ def test_what_is_paused_can_be_seen_with_its_note() -> None:
     app.remove_task("one")
     app.paused.clear()
     assert app.paused == {"two": "for lunch"}
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (lambda app: None, "stopping"),
+        (lambda app: app.reschedule("work", Every(hours=1)), "removed"),
+    ],
+    ids=["the app stops", "the task is rescheduled"],
+)
+def test_an_event_that_can_be_held_no_longer_is_recorded(end: Callable[[AioClock], None], reason: str) -> None:
+    app, trigger = AioClock(), letters()
+    app.task(trigger=trigger, name="work")(sleeping(0))
+    with simulated(app) as sim:
+        app.pause("work")
+        trigger.box.put_nowait("a")
+        sim.advance(seconds=5)
+        end(app)
+        sim.advance(seconds=5)
+    assert [(run.outcome, run.reason) for run in sim.runs("work")] == [("skipped", reason)]
+
+
+def test_an_event_that_is_held_when_the_count_is_used_up_is_no_tick() -> None:
+    app, trigger = AioClock(), letters()
+    both = OrTrigger(triggers=[trigger, Every(seconds=10)], max_loop_count=1)
+    app.task(trigger=both, name="work", overlap="queue")(sleeping(20))
+    with simulated(app) as sim:
+        asking = sim.run(begun(app.run_now("work")))
+        trigger.box.put_nowait("a")
+        sim.advance(seconds=60)
+        assert asking.done()
+    assert trigger.taken == ["a"]
+    assert [(run.kind, run.outcome) for run in sim.runs("work")] == [("manual", "succeeded"), ("schedule", "succeeded")]
+
+
+async def begun(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0)
+    return task
