@@ -9,7 +9,7 @@ from aioclock.provider import CurrentRun
 from aioclock.runs import Outcome, Run, current_run
 from aioclock.triggers import At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 __all__ = [
     "AioClock",
