@@ -60,8 +60,12 @@ class Ledger:
                 _log(run, present)
             if run.outcome in FAILURES:
                 entry.failures += 1
-        if succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule":
-            _keep_success(run, present)
+        if succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule" and run.started is not None:
+            offset, previous = present.offset, run.previous
+            finished = present.loop.time() + offset
+            entry.history.add_success(
+                run.scheduled, run.started + offset, finished, nan if previous is None else previous
+            )
         else:
             entry.history.add(facts_of(run, present))
         if succeeded:
@@ -132,13 +136,6 @@ def facts_of(run: LiveRun, present: Present) -> RunFacts:
         run.attempt,
         run.previous,
     )
-
-
-def _keep_success(run: LiveRun, present: Present) -> None:
-    assert run.started is not None
-    offset, previous = present.offset, run.previous
-    finished = present.loop.time() + offset
-    run.entry.history.add_success(run.scheduled, run.started + offset, finished, nan if previous is None else previous)
 
 
 def _log(run: LiveRun, present: Present) -> None:

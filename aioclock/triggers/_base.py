@@ -13,9 +13,6 @@ __all__ = ["BaseTrigger", "LoopController", "is_awaitable_trigger", "require_awa
 # The default spares the built-in triggers a class each, which `import aioclock` would have to build.
 TypeT = TypeVar("TypeT", default=Any)
 
-BUILT_WHEN_USED = ConfigDict(defer_build=True)
-"""For triggers that few programs use: building what checks their fields would take its time at every import."""
-
 MOST_STEPS = 1_000
 """How many missed ticks of a user's trigger are counted one by one before the latest is searched for."""
 
@@ -59,7 +56,9 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
     ```
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, arbitrary_types_allowed=True)
+    # What checks the fields takes long to build, and no program uses all triggers. So each is built with its first
+    # object; those of users at once, for mistakes in their annotations show then.
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, arbitrary_types_allowed=True, defer_build=True)
 
     counts_elapsed_time: ClassVar[bool] = False
     """True for built-in triggers whose ticks follow the event loop's clock and not the wall clock."""
@@ -69,6 +68,11 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
 
     _anchor: datetime | None = PrivateAttr(None)
     _last: datetime | None = PrivateAttr(None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if not cls.__module__.startswith("aioclock."):
+            cls.model_rebuild(raise_errors=False)
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
         """Return the first tick strictly after *moment*, or None when there will be none.

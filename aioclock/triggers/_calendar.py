@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator
 
 from aioclock.clock import current_clock
 from aioclock.custom_types import EveryT, HourT, MinuteT, SecondT, Triggers
-from aioclock.triggers._base import BUILT_WHEN_USED, LoopController, require_aware
+from aioclock.triggers._base import LoopController, require_aware
 from aioclock.triggers._wall import DailyPattern, WallPattern, latest_instant, next_instant
 from aioclock.utils import did_you_mean
 
@@ -52,8 +52,6 @@ ZoneName = Annotated[str, BeforeValidator(_zone_key), AfterValidator(_known_zone
 class WallClockTrigger(LoopController):
     """Shared by the triggers that are read in a zone: a pattern of wall times, answered as instants in UTC."""
 
-    model_config = BUILT_WHEN_USED
-
     tz: ZoneName
 
     @property
@@ -90,8 +88,6 @@ class At(WallClockTrigger):
     At(hour=9, minute=30, at="every monday", tz="Europe/Berlin")
     ```
     """
-
-    model_config = ConfigDict(defer_build=False)
 
     type_: Literal[Triggers.AT] = Triggers.AT
     second: SecondT = 0

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, PlainValidator, PrivateAttr, SerializeAsAny, TypeAdapter, ValidationError, WithJsonSchema
 
 from aioclock.custom_types import Triggers
-from aioclock.triggers._base import BUILT_WHEN_USED, BaseTrigger, LoopController
+from aioclock.triggers._base import BaseTrigger, LoopController
 from aioclock.triggers._calendar import At
 from aioclock.triggers._cron import Cron
 from aioclock.triggers._interval import Every
@@ -51,8 +51,6 @@ class OrTrigger(LoopController):
     OrTrigger(triggers=[Every(hours=6), At(hour=9, tz="Europe/Berlin")])
     ```
     """
-
-    model_config = BUILT_WHEN_USED
 
     type_: Literal[Triggers.OR] = Triggers.OR
     triggers: list[AnyTrigger] = Field(min_length=1)

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import ConfigDict, field_validator
+from pydantic import field_validator
 
 from aioclock.custom_types import Triggers
 from aioclock.triggers._calendar import WallClockTrigger
@@ -38,8 +38,6 @@ class Cron(WallClockTrigger):
     Cron(cron="0 9 * * mon-fri", tz="Europe/Berlin")
     ```
     """
-
-    model_config = ConfigDict(defer_build=False)
 
     type_: Literal[Triggers.CRON] = Triggers.CRON
     cron: str

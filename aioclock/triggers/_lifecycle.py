@@ -5,15 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from aioclock.custom_types import Triggers
-from aioclock.triggers._base import BUILT_WHEN_USED, BaseTrigger, require_aware
+from aioclock.triggers._base import BaseTrigger, require_aware
 
 __all__ = ["Forever", "OnShutDown", "OnStartUp", "Once"]
 
 
 class Once(BaseTrigger):
     """One tick, at once when serving starts."""
-
-    model_config = BUILT_WHEN_USED
 
     counts_elapsed_time: ClassVar[bool] = True
 
@@ -28,8 +26,6 @@ class Once(BaseTrigger):
 
 class Forever(BaseTrigger):
     """A tick as soon as the previous run ended. A run that fails delays the next: 0.1 s, doubling to 30 s."""
-
-    model_config = BUILT_WHEN_USED
 
     counts_elapsed_time: ClassVar[bool] = True
 
@@ -52,8 +48,6 @@ class Forever(BaseTrigger):
 
 class _LifecycleTrigger(BaseTrigger):
     """A tick that the app gives by itself, at one point of its life."""
-
-    model_config = BUILT_WHEN_USED
 
     counts_elapsed_time: ClassVar[bool] = True
 
