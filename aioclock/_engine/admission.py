@@ -57,7 +57,8 @@ class Admission:
             run.skip("missed")
         elif len(entry.runs) < entry.most_going:
             self._start(run)
-            self._count(entry, quotas)
+            if quotas:
+                self._count(entry, quotas)
         else:
             self._overlap(run, quotas)
 

@@ -57,7 +57,7 @@ class LiveRun:
     def start(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """Begin on *loop*; *context* is where the run's own is copied from."""
         self.previous = self.entry.last_success
-        own = self.context or context.copy()
+        own = context.copy() if self.context is None else self.context
         self.handle = loop.create_task(self._body(loop), name=self.entry.key, context=own)
 
     async def _body(self, loop: asyncio.AbstractEventLoop) -> None:
