@@ -48,6 +48,9 @@ async def run_specific_task(task_id: UUID, app: AioClock) -> Any:
     Raises:
         TaskIdNotFound: no task of *app* has that id.
         TaskTimeoutError: the run outlived the task's timeout and was cancelled.
+        RunCancelledError: the run was cancelled.
+        RunSkippedError: the app is stopping.
+        Exception: what the function raised.
     """
     task = next((task for task in app._tasks if task.id == task_id), None)
     if task is None:

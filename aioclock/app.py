@@ -156,6 +156,9 @@ class AioClock(Commands):
         `stop()`; if the block is cancelled, runs are too. Within the block it goes on even when every trigger is
         exhausted, so tasks may be added.
 
+        SIGTERM, if nobody else handles it, ends the block: when the app has stopped, what the block awaits is
+        cancelled, and the program goes on after the block. An error of the app does the same and is raised there.
+
         ```python
         import asyncio
 
@@ -181,24 +184,29 @@ class AioClock(Commands):
             Exception: what `serve()` raises: at the beginning of the block, or at its end.
         """
         serving = asyncio.create_task(self._serve(_Request(), stays=True), name="aioclock serve")
-        handle = Handle(self, serving)
+        interruption = _Interruption(asyncio.current_task())
         try:
-            await self._until_started(serving)
-            yield handle
+            interruption.on_end_of(serving, await self._until_started(serving))
+            yield Handle(self, serving)
         except asyncio.CancelledError:
             serving.cancel()
-            raise
+            if not interruption.is_ours():
+                raise
         finally:
+            interruption.over = True
             await self._end(serving)
-        serving.result()
+        if not serving.cancelled():
+            serving.result()
 
-    async def _until_started(self, serving: "asyncio.Task[None]") -> None:
+    async def _until_started(self, serving: "asyncio.Task[None]") -> Serving:
         await asyncio.sleep(0)  # the first step of `serve()`
         ours = self._roster.serving
         if not serving.done() and ours is not None:
             await asyncio.wait((ours.started, serving), return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
+        if serving.done() or ours is None:
             serving.result()
+            raise ServingError("the app was stopped before it began")
+        return ours
 
     async def _end(self, serving: "asyncio.Task[None]") -> None:
         """Stop *serving* and return when all is over; being cancelled meanwhile only hurries it."""
@@ -244,6 +252,27 @@ class AioClock(Commands):
     def _get_tasks(self, exclude_type: Iterable[Triggers] | None = None) -> list[Task]:
         excluded = LIFECYCLE if exclude_type is None else frozenset(exclude_type)
         return [task for task in self._tasks if task.trigger.type_ not in excluded]
+
+
+class _Interruption:
+    """Ends the block of `running()` when what it serves has ended by a signal or an error, as a task group would."""
+
+    def __init__(self, block: "asyncio.Task[Any] | None") -> None:
+        self._block = block
+        self._struck = self.over = False
+
+    def on_end_of(self, serving: "asyncio.Task[None]", details: Serving) -> None:
+        def strike(serving: "asyncio.Task[None]") -> None:
+            failed = not serving.cancelled() and serving.exception() is not None
+            if self._block is not None and not self.over and (failed or details.signalled):
+                self._struck = True
+                self._block.cancel()
+
+        serving.add_done_callback(strike)
+
+    def is_ours(self) -> bool:
+        """Tell whether the cancellation that arrives now is our own, and take it back."""
+        return self._struck and self._block is not None and not self._block.uncancel()
 
 
 class Handle:

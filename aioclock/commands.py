@@ -16,6 +16,7 @@ from aioclock.runs import Outcome, Run
 from aioclock.task import Task, require_trigger
 from aioclock.triggers import BaseTrigger
 from aioclock.triggers._base import require_aware
+from aioclock.utils import did_you_mean
 
 __all__ = ["Commands"]
 
@@ -97,7 +98,9 @@ class Commands(Declarations):
 
         return self._roster.on_loop(look)
 
-    def runs(self, task: TaskRef | None = None, outcome: Outcome | str | None = None, limit: int = 100) -> list[Run]:
+    def runs(
+        self, task: TaskRef | None = None, outcome: Outcome | str | None = None, limit: int | None = 100
+    ) -> list[Run]:
         """Return the latest runs and skipped ticks, those that ended last first.
 
         Of each task a bounded number is remembered (`AioClock(history=)`), as long as this process lives.
@@ -105,13 +108,14 @@ class Commands(Declarations):
         Args:
             task: A *ref*; left out, all tasks.
             outcome: Only runs of this outcome.
-            limit: How many at most.
+            limit: How many at most, of all tasks together; None for all that is remembered.
 
         Raises:
             ValueError: *outcome* is no outcome, or *limit* is negative.
         """
-        _require_count(limit, name="limit")
-        wanted = None if outcome is None else Outcome(outcome)
+        if limit is not None:
+            _require_count(limit, name="limit")
+        wanted = None if outcome is None else _outcome(outcome)
 
         def look() -> list[Run]:
             keys = None if task is None else keys_of(task, self._roster.tasks)
@@ -144,7 +148,7 @@ class Commands(Declarations):
             RunSkippedError: a run is going on already, and the overlap policy allows no other; or the app is stopping
                 and waits for its runs to finish.
             TaskTimeoutError: the run outlived the task's timeout.
-            asyncio.CancelledError: the run was cancelled.
+            RunCancelledError: the run was cancelled: by `cancel`, by a newer run, by itself, or while the app stops.
             Exception: what the function raised.
         """
         return await self._roster.run_now(self._entry(ref))
@@ -203,6 +207,16 @@ class Commands(Declarations):
 
     def _entry(self, ref: TaskRef) -> Entry:
         return self._roster.entries[key_of(ref, self._roster.tasks)]
+
+
+def _outcome(value: Outcome | str) -> Outcome:
+    try:
+        return Outcome(value)
+    except ValueError:
+        known = [outcome.value for outcome in Outcome]
+        raise ValueError(
+            f"outcome must be one of {', '.join(known)}, got {value!r}{did_you_mean(str(value), known)}"
+        ) from None
 
 
 def _require_count(value: Any, *, name: str) -> None:

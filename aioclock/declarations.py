@@ -7,7 +7,7 @@ from anyio import CapacityLimiter
 from fast_depends import Provider
 from typing_extensions import Unpack
 
-from aioclock._engine import Listeners, Roster
+from aioclock._engine import Listeners, Roster, require_kinds
 from aioclock.events import Event
 from aioclock.exceptions import TaskDeclarationError
 from aioclock.executors import ProcessPool
@@ -53,7 +53,7 @@ class Declarations:
 
         The event goes to the parameter that is annotated with its class; other parameters are filled by `Depends`.
         Each listener gets its events in order, one at a time, beside the runs. What it raises is logged; a call that
-        takes more than 30 s is cancelled; of more than 1,000 events that wait for it the newest are lost.
+        takes more than 30 s is cancelled; of more than 50,000 events that wait for it the newest are lost.
 
         ```python
         from aioclock import AioClock, Every
@@ -75,6 +75,7 @@ class Declarations:
             TaskDeclarationError: there is nothing to listen to, or the function can't be told.
             DependencyError: a parameter can't be filled.
         """
+        require_kinds(events)
 
         def decorate(func: Callable[P, R]) -> Callable[P, R]:
             self._listeners.add(func, events, task=task)

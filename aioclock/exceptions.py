@@ -6,6 +6,7 @@ BaseAioClockException
 ├── DependencyError (TypeError)         a function's parameters can't be filled
 ├── TaskIdNotFound (LookupError)        no task answers to an id or a name
 ├── TaskTimeoutError (TimeoutError)     a run was cancelled because it outlived its timeout
+├── RunCancelledError (RuntimeError)    a run that was asked for was cancelled
 ├── RunSkippedError (RuntimeError)      a run that was asked for never started
 ├── WorkerDiedError (RuntimeError)      the process that a function ran in died
 ├── ServingError (RuntimeError)         the app is in no state for what was asked of it
@@ -18,6 +19,7 @@ from uuid import UUID
 __all__ = [
     "BaseAioClockException",
     "DependencyError",
+    "RunCancelledError",
     "RunSkippedError",
     "ServingError",
     "TaskDeclarationError",
@@ -56,13 +58,31 @@ class TaskTimeoutError(BaseAioClockException, TimeoutError):
         self.timeout_s = timeout_s
 
 
+_WHY_SKIPPED = {
+    "overlap": "a run is going on, and the task's overlap policy lets no further one start or wait",
+    "stopping": "the app is stopping and starts nothing new",
+}
+
+
 class RunSkippedError(BaseAioClockException, RuntimeError):
     """A run that was asked for never started, for the *reason* that its record shows too."""
 
     def __init__(self, *, task_name: str, reason: str) -> None:
-        super().__init__(f"run of {task_name!r} was skipped: {reason}")
+        hint = _WHY_SKIPPED.get(reason)
+        super().__init__(f"run of {task_name!r} was skipped: {reason}{f' ({hint})' if hint else ''}")
         self.task_name = task_name
         self.reason = reason
+
+
+class RunCancelledError(BaseAioClockException, RuntimeError):
+    """A run that was asked for was cancelled: by a command, by a newer run, by itself, or while the app stopped.
+
+    Not asyncio's `CancelledError`: that would say that whoever asked for the run is cancelled.
+    """
+
+    def __init__(self, *, task_name: str) -> None:
+        super().__init__(f"run of {task_name!r} was cancelled")
+        self.task_name = task_name
 
 
 class WorkerDiedError(BaseAioClockException, RuntimeError):

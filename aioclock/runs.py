@@ -42,6 +42,8 @@ class Run:
     sees it, `outcome` and `finished_at` are None.
     """
 
+    key: str = field(init=False)
+    """Stable name of the run: `task_key@scheduled_at`; unique among the runs of its kind."""
     task_key: str
     kind: RunKind = "schedule"
     """`"schedule"`: a tick of the trigger; `"manual"`: asked for by `run_now`."""
@@ -62,10 +64,8 @@ class Run:
     previous_success: datetime | None = None
     """`scheduled_at` of the task's latest run before this one that succeeded; None when this process knows of none."""
 
-    @property
-    def key(self) -> str:
-        """Stable name of the run: `task_key@scheduled_at`."""
-        return f"{self.task_key}@{self.scheduled_at.isoformat()}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.task_key}@{self.scheduled_at.isoformat()}")
 
 
 class RunFacts(NamedTuple):
@@ -149,5 +149,8 @@ def current_run() -> Run:
     """
     source = run_source.get()
     if source is None:
-        raise ServingError("no run is going on here; current_run() is for a task's function and what it calls")
+        raise ServingError(
+            "no run is going on here; current_run() is for a task's function and what it calls, "
+            "and a listener has the run in event.run"
+        )
     return source.snapshot()

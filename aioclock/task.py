@@ -81,6 +81,7 @@ class Task:
     __slots__ = (
         "__weakref__",
         "_call",
+        "_id",
         "func",
         "key",
         "limiter",
@@ -114,6 +115,7 @@ class Task:
         self.pool: ProcessPool | None = None
         self.origin: Task | None = None
         self._call: Callable[[], Awaitable[Any]] | None = None
+        self._id: UUID | None = None
 
     def __repr__(self) -> str:
         return f"Task(key={self.key!r}, trigger={self.trigger!r})"
@@ -123,7 +125,7 @@ class Task:
     ) -> "Task":
         """Return a copy of the task that belongs to an app."""
         task = copy(self)
-        task.origin = self
+        task.origin, task._id = self, None
         task.key, task.policies = key, policies
         task.limiter, task.provider, task.pool = limiter, provider, pool
         return task
@@ -155,7 +157,9 @@ class Task:
     @property
     def id(self) -> UUID:
         """Stable: the same key gives the same id in every process."""
-        return uuid5(_ID_NAMESPACE, self.key)
+        if self._id is None:
+            self._id = uuid5(_ID_NAMESPACE, self.key)
+        return self._id
 
     @property
     def display_name(self) -> str:

@@ -3,6 +3,7 @@
 from aioclock._engine.entry import LIFECYCLE, Entry
 from aioclock._engine.ledger import RunObserver
 from aioclock._engine.lifespan import Lifespan, lifespan_opener, require_lifespan
+from aioclock._engine.listener import require_kinds
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.log_records import mark_log_records
 from aioclock._engine.lookup import TaskRef, key_of, keys_of
@@ -22,5 +23,6 @@ __all__ = [
     "keys_of",
     "lifespan_opener",
     "mark_log_records",
+    "require_kinds",
     "require_lifespan",
 ]

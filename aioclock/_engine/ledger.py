@@ -150,7 +150,8 @@ def _log(run: LiveRun, present: Present) -> None:
     elif run.outcome is CANCELLED:
         logger.info("run of %s cancelled", key, extra=facts)
     elif run.outcome is Outcome.FAILED:
-        logger.error("run of %s failed", key, exc_info=run.error, extra=facts)
+        attempts = f" after {run.attempt} attempts" if run.attempt > 1 else ""
+        logger.error("run of %s failed%s", key, attempts, exc_info=run.error, extra=facts)
     elif run.outcome is Outcome.LOST:
         logger.error("run of %s lost: %s", key, run.error, extra=facts)
     else:

@@ -23,7 +23,7 @@ from aioclock.executors import as_async
 from aioclock.provider import call_model, needs_injection, require_resolvable, solve
 from aioclock.utils import callable_name, did_you_mean
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "require_kinds"]
 
 _OF_A_TASK = (RunEvent, TaskEvent)
 _FAMILIES = (Event, *_OF_A_TASK)
@@ -134,15 +134,24 @@ def _require_function(func: Any) -> None:
         )
 
 
-def _concrete(kinds: tuple[Any, ...], *, owner: str) -> frozenset[type[Event]]:
+def require_kinds(kinds: tuple[Any, ...], *, owner: str = "on()") -> None:
+    """Check that *kinds* are classes of events.
+
+    Raises:
+        TaskDeclarationError: there are none, or one of them is something else.
+    """
     if not kinds:
-        raise TaskDeclarationError(f"{owner}: it listens to nothing; name an event's class such as RunFailed")
+        raise TaskDeclarationError(f"{owner}: nothing to listen to; name an event's class: @app.on(RunFailed)")
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Event)):
-            hint = did_you_mean(kind, _NAMED) if isinstance(kind, str) else ""
+            close = did_you_mean(kind, _NAMED) if isinstance(kind, str) and kind not in _NAMED else ""
             raise TaskDeclarationError(
-                f"{owner}: it listens to classes of events such as RunFailed, got {kind!r}{hint}"
+                f"{owner}: events are told by their classes, as in @app.on(RunFailed), got {kind!r}{close}"
             )
+
+
+def _concrete(kinds: tuple[Any, ...], *, owner: str) -> frozenset[type[Event]]:
+    require_kinds(kinds, owner=owner)
     # Not kind.__subclasses__(): a dataclass with slots is made twice, and the first one may still be about.
     return frozenset(kind for kind in (*_NAMED.values(), *kinds) if issubclass(kind, kinds) and kind not in _FAMILIES)
 

@@ -19,7 +19,7 @@ __all__ = ["CALL_LIMIT_S", "MOST_WAITING", "Listeners", "in_listener"]
 CALL_LIMIT_S = 30.0
 """How long a listener may take for one event."""
 
-MOST_WAITING = 1000
+MOST_WAITING = 50_000
 """How many events may wait for one listener."""
 
 MOST_THREADS = 10

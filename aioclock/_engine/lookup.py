@@ -14,6 +14,10 @@ TaskRef: TypeAlias = str | UUID | Task | Callable[..., Any]
 """A task's key, its id, its function, the function's name, or the task itself."""
 
 
+MOST_CANDIDATES = 10
+"""How many tasks the message of an ambiguous ref lists."""
+
+
 def key_of(ref: TaskRef, tasks: Mapping[str, Task]) -> str:
     """Return the key of the one task that *ref* means.
 
@@ -66,7 +70,9 @@ def _with_id(text: str, tasks: Mapping[str, Task]) -> list[str]:
 
 
 def _ambiguous(text: str, found: list[str]) -> str:
-    candidates = ", ".join(map(repr, sorted(found)))
+    shown = sorted(found)[:MOST_CANDIDATES]
+    more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
+    candidates = ", ".join(map(repr, shown)) + more
     return f"{text!r} is the function of {len(found)} tasks; use a key: {candidates}"
 
 

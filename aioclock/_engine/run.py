@@ -4,7 +4,7 @@ import asyncio
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from aioclock.exceptions import RunSkippedError, TaskTimeoutError, WorkerDiedError
+from aioclock.exceptions import RunCancelledError, RunSkippedError, TaskTimeoutError, WorkerDiedError
 from aioclock.executors import cancel
 from aioclock.runs import Outcome, Run, RunKind, run_source
 
@@ -156,7 +156,7 @@ class LiveRun:
 
     def _answer(self, waiter: "asyncio.Future[object]", result: object) -> None:
         if self.outcome is CANCELLED:
-            waiter.cancel()
+            waiter.set_exception(RunCancelledError(task_name=self.entry.key))
         elif self.outcome is SKIPPED:
             waiter.set_exception(RunSkippedError(task_name=self.entry.key, reason=str(self.reason)))
         elif self.error is not None:

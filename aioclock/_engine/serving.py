@@ -77,6 +77,8 @@ class Serving:
         self._entering = False
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self.signalled = False
+        """Whether the process was asked to end."""
         self._deadlines: list[asyncio.TimerHandle] = []
         self._home: ServingTask | None = None
 
@@ -199,6 +201,7 @@ class Serving:
             self.engine.add(entry)
 
     def _on_signal(self) -> None:
+        self.signalled = True
         if self._stop.is_set():
             logger.warning("asked to stop again: nothing is waited for")
             self.abort()

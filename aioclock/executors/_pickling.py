@@ -59,7 +59,6 @@ def unpack(reply: bytes | Failure, name: str) -> Any:
 def _exception_of(failure: Failure, name: str) -> Exception:
     error: object = None
     if failure.pickled is not None:
-        # Many exceptions can be pickled but not be made again, because their constructor asks for more than `args`.
         with suppress(Exception):
             error = pickle.loads(failure.pickled)
     if not isinstance(error, Exception):

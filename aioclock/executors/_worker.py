@@ -145,11 +145,33 @@ def _failure(error: BaseException) -> Failure:
         text = "".join(format_exception(error))
     except Exception:  # its __str__ raises
         summary = text = kind
-    pickled = None
-    if isinstance(error, Exception):
+    return Failure(summary, text, _pickled_error(error) if isinstance(error, Exception) else None)
+
+
+def _pickled_error(error: Exception) -> bytes | None:
+    for form in (error, _Parts(error)):
         with suppress(Exception):
-            pickled = pickle.dumps(error, pickle.HIGHEST_PROTOCOL)
-    return Failure(summary, text, pickled)
+            pickled = pickle.dumps(form, pickle.HIGHEST_PROTOCOL)
+            pickle.loads(pickled)
+            return pickled
+    return None
+
+
+class _Parts:
+    """Pickles an exception by its parts: many can't be made again, for their constructor asks for more than `args`."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __reduce__(self) -> Any:
+        return _put_together, (type(self._error), self._error.args, vars(self._error))
+
+
+def _put_together(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 def _flush() -> None:

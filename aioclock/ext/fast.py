@@ -1,6 +1,5 @@
 """FastAPI: look at the tasks of an app and run them over HTTP."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,13 @@ from pydantic_core import to_json
 
 from aioclock.api import TaskMetadata, get_metadata_of_all_tasks, run_specific_task
 from aioclock.app import AioClock
-from aioclock.exceptions import RunSkippedError, TaskDeclarationError, TaskIdNotFound, TaskTimeoutError
+from aioclock.exceptions import (
+    RunCancelledError,
+    RunSkippedError,
+    TaskDeclarationError,
+    TaskIdNotFound,
+    TaskTimeoutError,
+)
 from aioclock.logger import logger
 
 try:
@@ -83,12 +88,6 @@ def make_fastapi_router(aioclock: AioClock, router: APIRouter | None = None) -> 
 async def _run(task_id: UUID, aioclock: AioClock) -> Any:
     try:
         return await run_specific_task(task_id, aioclock)
-    except asyncio.CancelledError as error:
-        request = asyncio.current_task()
-        if request is not None and request.cancelling():
-            raise
-        # Nobody cancels the request: the task itself awaited something that was cancelled.
-        raise HTTPException(500, "Task was cancelled") from error
     except Exception as error:
         raise _as_http_error(error, task_id) from error
 
@@ -99,6 +98,8 @@ def _as_http_error(error: Exception, task_id: UUID) -> HTTPException:
         return HTTPException(404, "Task not found")
     if isinstance(error, RunSkippedError) and error.reason == "stopping":
         return HTTPException(503, str(error))
+    if isinstance(error, RunCancelledError):
+        return HTTPException(500, "Task was cancelled")
     if isinstance(error, TaskTimeoutError):
         logger.error("%s", error, extra={"task_id": str(task_id)})
         return HTTPException(504, str(error))

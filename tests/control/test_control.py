@@ -389,7 +389,7 @@ def test_the_tasks_of_an_app_are_a_view_that_nobody_can_write_to() -> None:
         view["etl.load"] = view["daily report"]  # type: ignore[index] # bad on purpose
 
 
-@pytest.mark.parametrize("bad", [-1, True, 1.5, "2", None])
+@pytest.mark.parametrize("bad", [-1, True, 1.5, "2"])
 def test_a_count_is_a_whole_number(bad: Any) -> None:
     app = app_with_copies()
     with pytest.raises(ValueError, match="count"):
@@ -411,7 +411,7 @@ def test_bad_arguments_change_nothing() -> None:
         app.add_task(report, trigger=Once(), name="etl.load")
     with pytest.raises(TaskDeclarationError):
         app.add_task(report, trigger=Once(), timeout=-1)
-    with pytest.raises(ValueError, match="Outcome"):
+    with pytest.raises(ValueError, match="outcome must be one of succeeded, failed,"):
         app.runs(outcome="great")
     assert len(app.tasks) == 4
     assert period(app, "etl.load") == 4

@@ -192,7 +192,7 @@ async def test_of_two_errors_that_of_the_block_comes_out_and_the_other_is_logged
 
 
 @virtual
-async def test_an_error_that_ends_the_serving_meanwhile_comes_out_at_the_end_of_the_block(
+async def test_an_error_that_ends_the_serving_meanwhile_ends_the_block_and_comes_out_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     app, reached = app_with_work(), []
@@ -201,17 +201,17 @@ async def test_an_error_that_ends_the_serving_meanwhile_comes_out_at_the_end_of_
         raise ZeroDivisionError("the engine broke")
 
     async def block() -> None:
-        async with app.running() as handle:
+        async with app.running():
             monkeypatch.setattr(type(app._roster.runner), "tick", broken)
-            await asyncio.sleep(20)
-            assert not handle.serving
-            with pytest.raises(ZeroDivisionError):
-                await handle.wait()
-            reached.append(1)
+            try:
+                await asyncio.sleep(500)
+            finally:
+                reached.append(asyncio.get_running_loop().time())
 
     with pytest.raises(ZeroDivisionError, match="the engine broke"):
         await asyncio.wait_for(block(), 1000)
-    assert reached == [1]
+    assert reached == [10]
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
 
 
 @virtual
@@ -568,3 +568,55 @@ def test_the_error_of_run_is_logged_once(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.ERROR), pytest.raises(OSError, match="no database"):
         app.run()
     assert len(caplog.records) == 1
+
+
+def test_sigterm_ends_a_block_when_the_app_has_stopped() -> None:
+    # A real process, for the signal.
+    script = """
+import asyncio, os, signal
+from aioclock import AioClock, Once
+
+app = AioClock()
+
+
+@app.task(trigger=Once())
+async def work() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0.2)
+    print("the run has finished", flush=True)
+
+
+async def main() -> None:
+    async with app.running():
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            print("the block ends", flush=True)
+    print("the program goes on", asyncio.current_task().cancelling(), flush=True)
+
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout.splitlines(), done.returncode) == (
+        ["the run has finished", "the block ends", "the program goes on 0"],
+        0,
+    ), done.stderr
+
+
+def test_an_app_whose_serving_ended_before_it_began_runs_no_block() -> None:
+    app = AioClock()
+
+    @asynccontextmanager
+    async def lifespan(app: AioClock) -> AsyncIterator[None]:
+        await app.stop()
+        yield
+
+    app._lifespan = lifespan
+
+    async def main() -> None:
+        async with app.running():
+            raise AssertionError("it never began")
+
+    with pytest.raises(ServingError, match="stopped before it began"):
+        asyncio.run(main())

@@ -18,6 +18,7 @@ from aioclock import (
     Retry,
 )
 from aioclock.exceptions import (
+    RunCancelledError,
     RunSkippedError,
     TaskTimeoutError,
 )
@@ -136,7 +137,7 @@ async def test_run_now_keeps_to_the_overlap_policy(
             return await app.run_now("work")
         except RunSkippedError as error:
             return f"{error.task_name} skipped: {error.reason}"
-        except asyncio.CancelledError:
+        except RunCancelledError:
             return "cancelled"
 
     async def check() -> None:
@@ -349,13 +350,13 @@ def test_a_cancelled_forever_task_starts_again_after_a_pause() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_run_that_somebody_waits_for_and_another_cancels_is_a_cancellation_for_the_first() -> None:
+async def test_a_run_that_somebody_waits_for_and_another_cancels_is_an_error_for_the_first() -> None:
     app = AioClock()
     app.task(trigger=Every(hours=1), name="work")(sleeping(10))
     asked = asyncio.create_task(app.run_now("work"))
     await asyncio.sleep(1)
     assert app.cancel("work") == 1
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(RunCancelledError, match="run of 'work' was cancelled"):
         await asked
     assert app.runs("work")[0].outcome == "cancelled"
 

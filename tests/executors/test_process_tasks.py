@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 
 from aioclock import AioClock, Every, Once, Retry, current_run
-from aioclock.exceptions import RunSkippedError, TaskDeclarationError, TaskTimeoutError, WorkerDiedError
+from aioclock.exceptions import (
+    RunCancelledError,
+    RunSkippedError,
+    TaskDeclarationError,
+    TaskTimeoutError,
+    WorkerDiedError,
+)
 from aioclock.runs import Outcome
 
 JOBS = """
@@ -108,7 +114,7 @@ async def test_cancelling_kills_the_process_and_frees_the_task(
     with pytest.raises(RunSkippedError, match="overlap"):
         await app.run_now("hang")
     assert app.cancel("hang") == 1
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(RunCancelledError):
         await by_hand
     assert [run.outcome for run in app.runs()] == [Outcome.CANCELLED, Outcome.SKIPPED]
 

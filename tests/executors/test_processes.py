@@ -35,6 +35,7 @@ from pathlib import Path
 class Picky(Exception):
     def __init__(self, code, text):
         super().__init__(text)
+        self.code = code
 
 class Locked(Exception):
     def __init__(self):
@@ -295,7 +296,6 @@ def test_an_exception_comes_with_the_workers_traceback(pool: ProcessPool, jobs: 
 @pytest.mark.parametrize(
     ("job", "error", "message"),
     [
-        ("raise_picky", RuntimeError, "'raise_picky' raised Picky: too picky"),
         ("raise_locked", RuntimeError, "'raise_locked' raised Locked: locked in"),
         ("raise_exit", RuntimeError, "'raise_exit' raised SystemExit: 3"),
         ("raise_interrupt", RuntimeError, "'raise_interrupt' raised KeyboardInterrupt: "),
@@ -310,6 +310,14 @@ def test_what_cannot_be_sent_back_is_told(
         asyncio.run(run(pool, getattr(jobs, job)))
     if error is RuntimeError:
         assert "jobs_of_processes.py" in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_exception_whose_constructor_asks_for_more_than_its_args_comes_back_as_it_was(
+    pool: ProcessPool, jobs: Any
+) -> None:
+    with no_worker_lost(pool, jobs), pytest.raises(jobs.Picky, match="too picky") as caught:
+        asyncio.run(run(pool, jobs.raise_picky))
+    assert (caught.value.args, caught.value.code) == (("too picky",), 3)
 
 
 def test_an_argument_that_cannot_be_sent_is_named(pool: ProcessPool, jobs: Any) -> None:

@@ -320,7 +320,8 @@ async def test_an_app_that_is_stopping_starts_nothing_new() -> None:
         await asyncio.sleep(0)
         async with client_of(clock) as client:
             response = await client.post(f"/task/{other}")
-        assert (response.status_code, response.json()) == (503, {"detail": "run of 'other' was skipped: stopping"})
+        assert response.status_code == 503
+        assert response.json()["detail"].startswith("run of 'other' was skipped: stopping")
         answered.set()
         await stopping
 

@@ -142,9 +142,9 @@ def test_with_a_pattern_events_of_no_task_are_left_out(told: Listeners, go: Go) 
 @pytest.mark.parametrize(
     ("kinds", "task", "message"),
     [
-        ((), None, "it listens to nothing; name an event's class"),
-        ((int,), None, "listens to classes of events such as RunFailed, got <class 'int'>"),
-        ((failed(),), None, "listens to classes of events such as RunFailed, got RunFailed"),
+        ((), None, "nothing to listen to; name an event's class"),
+        ((int,), None, "events are told by their classes, as in @app.on.RunFailed., got <class 'int'>"),
+        ((failed(),), None, "events are told by their classes, as in @app.on.RunFailed., got RunFailed"),
         (("RunFaild",), None, "got 'RunFaild'; did you mean 'RunFailed'"),
         ((ServingStarted, ClockStepped), "etl.*", r"task='etl.\*' can't match.* ClockStepped, ServingStarted; leave"),
         ((RunFailed,), "", "task must be a pattern of task keys such as 'etl.*', got ''"),

@@ -14,7 +14,7 @@ from aioclock._engine import run as run_module
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
 from aioclock.api import run_specific_task
-from aioclock.exceptions import TaskTimeoutError
+from aioclock.exceptions import RunCancelledError, TaskTimeoutError
 from aioclock.executors import as_async
 from aioclock.provider import get_provider
 from aioclock.runs import Outcome
@@ -187,7 +187,7 @@ async def test_a_run_by_hand_whose_function_cancels_itself_is_cancelled() -> Non
     async def work() -> None:
         raise asyncio.CancelledError
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(RunCancelledError):
         await run_specific_task(app._tasks[0].id, app)
 
 
