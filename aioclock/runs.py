@@ -42,7 +42,7 @@ class Run:
     sees it, `outcome` and `finished_at` are None.
     """
 
-    key: str = field(init=False)
+    key: str = field(init=False, default="")
     """Stable name of the run: `task_key@scheduled_at`; unique among the runs of its kind."""
     task_key: str
     kind: RunKind = "schedule"

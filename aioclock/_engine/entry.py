@@ -31,8 +31,8 @@ class Entry:
 
     __slots__ = (
         "anchor", "call", "changes", "cursors", "failures", "grace", "history", "history_size", "jitter", "key",
-        "last", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending", "queue",
-        "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
+        "last", "last_manual_us", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending",
+        "queue", "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
     )  # fmt: skip
 
     call: Callable[[], Awaitable[object]]
@@ -65,6 +65,8 @@ class Entry:
         self.history = History(self.history_size)
         self.failures = 0
         """In a row."""
+        self.last_manual_us = 0
+        """When a run was last asked for by hand, in microseconds since the epoch."""
         self.last_success: float | None = None
         """The latest tick whose run succeeded, in seconds since the epoch."""
 

@@ -391,3 +391,12 @@ async def test_a_task_that_replaces_itself_by_a_run_of_its_own_is_cancelled_and_
     ]
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.virtual_time
+async def test_runs_that_are_asked_for_at_one_instant_have_keys_of_their_own() -> None:
+    app = AioClock()
+    app.task(trigger=Every(hours=1), name="work", overlap="allow")(sleeping(1))
+    await asyncio.gather(*(app.run_now("work") for _ in range(50)))
+    assert len({run.key for run in app.runs("work")}) == 50
+    assert {run.lateness_s for run in app.runs("work")} == {0}
