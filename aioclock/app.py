@@ -190,10 +190,10 @@ class AioClock(Commands):
             yield Handle(self, serving)
         except asyncio.CancelledError:
             serving.cancel()
-            if not interruption.is_ours():
+            if not interruption.takes_back():
                 raise
         finally:
-            interruption.over = True
+            interruption.close()
             await self._end(serving)
         if not serving.cancelled():
             serving.result()
@@ -259,20 +259,29 @@ class _Interruption:
 
     def __init__(self, block: "asyncio.Task[Any] | None") -> None:
         self._block = block
-        self._struck = self.over = False
+        self._before = 0 if block is None else block.cancelling()
+        self._struck = self._over = False
 
     def on_end_of(self, serving: "asyncio.Task[None]", details: Serving) -> None:
         def strike(serving: "asyncio.Task[None]") -> None:
             failed = not serving.cancelled() and serving.exception() is not None
-            if self._block is not None and not self.over and (failed or details.signalled):
+            if self._block is not None and not self._over and (failed or details.signalled):
                 self._struck = True
                 self._block.cancel()
 
         serving.add_done_callback(strike)
 
-    def is_ours(self) -> bool:
-        """Tell whether the cancellation that arrives now is our own, and take it back."""
-        return self._struck and self._block is not None and not self._block.uncancel()
+    def takes_back(self) -> bool:
+        """Take our own cancellation back, if it is what arrives now, and tell whether nobody else cancels the block."""
+        if not self._struck or self._block is None:
+            return False
+        self._struck = False
+        return self._block.uncancel() <= self._before
+
+    def close(self) -> None:
+        """Leave the block alone from now on; what it did not let through is taken back as well."""
+        self._over = True
+        self.takes_back()
 
 
 class Handle:

@@ -29,6 +29,9 @@ class Schedules(Protocol):
     def seconds_to_next_tick(self, entry: Entry) -> float | None:
         """Return how long it is until the next tick, or None when that is unknown or never."""
 
+    def look(self) -> None:
+        """Look at the wall clock."""
+
     def check_idle(self) -> None:
         """Take note that nothing is going on or waiting any more."""
 
@@ -56,9 +59,9 @@ class Admission:
         if entry.grace is not None and self._comes_too_late(run, entry.grace):
             run.skip("missed")
         elif len(entry.runs) < entry.most_going:
-            self._start(run)
-            if quotas:
+            if quotas:  # first: an eager task may end before its start returns
                 self._count(entry, quotas)
+            self._start(run)
         else:
             self._overlap(run, quotas)
 
@@ -128,6 +131,12 @@ class Admission:
             self.admit(run, ())  # it was counted when it began to wait
             if run.outcome is SKIPPED:
                 self._refund(entry, quotas)
+
+    def forget_all(self) -> None:
+        """Forget all that waits, on an event loop that is closed."""
+        for run in list(self.waiting):
+            self._release(run)
+            run.entry.queue.clear()
 
     def drop(self, run: LiveRun, reason: str) -> None:
         """Skip *run*, which waits."""

@@ -46,6 +46,7 @@ class Agenda:
         self._wall = DueQueue()
         self._timer: asyncio.Handle | None = None
         self._running = False
+        self._drift_s = 0.0
 
     def add(self, cursor: Cursor) -> None:
         """Note a cursor whose `due` was set, and look earlier if it comes first."""
@@ -54,7 +55,7 @@ class Agenda:
         queue = self._elapsed if cursor.elapsed else self._wall
         comes_first = queue.first is None or cursor.due < queue.first
         queue.add(cursor, cursor.due)
-        if comes_first and self._running:
+        if comes_first:
             self._set_timer()
 
     def take_back(self, cursor: Cursor) -> None:
@@ -73,29 +74,38 @@ class Agenda:
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _turn(self) -> None:
         # A callback and not a coroutine that sleeps: that would need two turns of the event loop for every tick.
         try:
-            now = self._look()
+            now = self.look()
             left = self._elapsed.fire(now.elapsed, now, BURST, self._fire)
             left = self._wall.fire(now.epoch, now, left, self._fire)
         except Exception as error:
             self.halt()
             self._on_error(error)
             return
+        if not self._running:  # halted by what was fired
+            return
         if left:
             self._set_timer()
-        else:
-            self._timer = self._loop.call_soon(self._turn)
+            return
+        if self._timer is not None:  # set by what was fired
+            self._timer.cancel()
+        self._timer = self._loop.call_soon(self._turn)
 
-    def _look(self) -> Moment:
+    def look(self) -> Moment:
         now, step_s = self._present.look()
-        if abs(step_s) >= STEP_S:
+        self._drift_s += step_s
+        if abs(self._drift_s) >= STEP_S:
+            step_s, self._drift_s = self._drift_s, 0.0
             self._on_step(step_s)
         return now
 
     def _set_timer(self) -> None:
+        if not self._running:  # halted by what was fired just now
+            return
         if self._timer is not None:
             self._timer.cancel()
         now = self._loop.time()

@@ -152,12 +152,13 @@ class WallCursor(Cursor):
 class Awaited:
     """A trigger that waits by itself, followed by a coroutine of its own."""
 
-    __slots__ = ("entry", "quotas", "trigger")
+    __slots__ = ("dismissed", "entry", "quotas", "trigger")
 
     def __init__(self, trigger: BaseTrigger, quotas: tuple[Quota, ...]) -> None:
         self.trigger = trigger
         self.quotas = quotas
         self.entry: Any = None
+        self.dismissed = False
 
 
 def cursors_of(trigger: BaseTrigger, quotas: tuple[Quota, ...] = ()) -> Iterator[Cursor | Awaited]:

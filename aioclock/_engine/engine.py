@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -19,6 +20,9 @@ from aioclock.triggers._base import MOST_STEPS
 from aioclock.utils import longer_delay
 
 __all__ = ["Engine"]
+
+ANSWER_S = 1.0
+"""How long a trigger of a user's may take to tell when it is due, for those who look at the app."""
 
 DueTick: TypeAlias = tuple[float, int, tuple[Quota, ...]]
 """A tick in seconds since the epoch, how many earlier ones it stands for, and what its run is counted against."""
@@ -62,8 +66,6 @@ class Engine:
         """End the schedule of a task; its runs go on."""
         self._entries.pop(entry.key, None)
         for cursor in entry.cursors:
-            if cursor.due is not None:
-                self._agenda.take_back(cursor)
             self._close(cursor)
         self._followers.cancel(self._followers.sources(entry))
         entry.reset()
@@ -113,13 +115,18 @@ class Engine:
         due = self._next_due(entry)
         dues = [] if due is None else [due]
         for source in self._followers.sources(entry):
-            waiting_s = await source.trigger.get_waiting_time_till_next_trigger()
-            dues.extend([] if waiting_s is None else [self._present.now().epoch + waiting_s])
+            with suppress(Exception):  # a trigger that fails is told of when it is followed
+                async with asyncio.timeout(ANSWER_S):
+                    waiting_s = await source.trigger.get_waiting_time_till_next_trigger()
+                dues.extend([] if waiting_s is None else [self._present.now().epoch + waiting_s])
         return datetime.fromtimestamp(min(dues), UTC) if dues else None
 
     # Ticks
 
     def _fire(self, cursor: Cursor, now: Moment) -> None:
+        if not self._firing:  # what was fired a moment ago has stopped the app
+            cursor.due = None
+            return
         entry: Entry = cursor.entry
         due = self._take(entry, cursor, now) if len(entry.cursors) == 1 else self._take_together(entry, cursor, now)
         if due is not None:
@@ -200,6 +207,8 @@ class Engine:
                 self._followers.cancel([source for source in sources if quota in source.quotas])
 
     def _close(self, cursor: Cursor) -> None:
+        if cursor.due is not None:
+            self._agenda.take_back(cursor)
         cursor.due = None
         if cursor.open:
             cursor.open = False
@@ -212,7 +221,7 @@ class Engine:
         for cursor in entry.cursors:
             if not cursor.open and all(quota.left > 0 for quota in cursor.quotas):
                 cursor.reopen()
-                if cursor.due is not None:
+                if cursor.due is not None or cursor in entry.parked:
                     cursor.open = True
                     self._open += 1
                     self._agenda.add(cursor)
@@ -226,11 +235,21 @@ class Engine:
         at_once = self._firing and not self._unparking  # an eager task may have ended before its start returns
         for cursor in parked:
             if cursor.due == now.elapsed and at_once:
-                self._unparking = True
-                self._fire(cursor, now)  # not by way of the agenda, which would take another turn of the event loop
-                self._unparking = False
+                self._fire_at_once(cursor, now)
             else:
                 self._agenda.add(cursor)
+
+    def _fire_at_once(self, cursor: Cursor, now: Moment) -> None:
+        # Not by way of the agenda, which would take another turn of the event loop.
+        self._unparking = True
+        try:
+            self._fire(cursor, now)
+        finally:
+            self._unparking = False
+
+    def look(self) -> None:
+        """Look at the wall clock: it may have been set since the last tick."""
+        self._agenda.look()
 
     def check_idle(self) -> None:
         """End the serving if nothing can happen any more."""
@@ -255,7 +274,7 @@ class Engine:
     # Triggers that wait by themselves
 
     def start_followed(self, source: Awaited, scheduled: float) -> LiveRun:
-        if not self._firing:  # the trigger ignored its cancellation, and its event comes too late
+        if not self._firing or source.dismissed:  # the trigger ignored its cancellation, and its event comes too late
             self.drop_followed(source, scheduled)
             raise asyncio.CancelledError
         return self._runner.event(source.entry, scheduled, source.quotas)

@@ -102,6 +102,11 @@ class Entry:
         """Whether no run is going or about to."""
         return not self.runs and not self.pending
 
+    @property
+    def has_failed_enough(self) -> bool:
+        """Whether the failures in a row are as many as pause the task, or that many more since it was resumed."""
+        return self.pause_after is not None and self.pause is None and not self.failures % self.pause_after
+
     def due_cursors(self, now: Moment) -> list[Cursor]:
         """Return all cursors that are due: what they stand for is answered by one run."""
         return [

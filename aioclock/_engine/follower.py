@@ -63,6 +63,7 @@ class Followers:
         """Follow *sources* no longer."""
         for follower, source in self._sources.items():
             if source in sources:
+                source.dismissed = True
                 follower.cancel()
 
     async def gone(self) -> None:
@@ -80,13 +81,15 @@ async def _follow(source: Awaited, present: Present, desk: Desk) -> None:
     asked again only then: after the run, unless the task's runs may overlap.
     """
     trigger, entry = source.trigger, source.entry
-    while not _used_up(source):
+    while not _is_over(source):
         asked_at = present.loop.time()
         try:
             if not trigger.should_trigger():
                 return
             await trigger.trigger_next()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if source.dismissed or (isinstance(error, asyncio.CancelledError) and _is_cancelled()):
+                raise
             await _pause_after(error, entry)
             continue
         entry.trigger_delay_s = 0.0
@@ -105,11 +108,20 @@ async def _follow(source: Awaited, present: Present, desk: Desk) -> None:
             await asyncio.sleep(entry.run_delay_s)
 
 
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and bool(task.cancelling())
+
+
+def _is_over(source: Awaited) -> bool:
+    return source.dismissed or _used_up(source)
+
+
 def _used_up(source: Awaited) -> bool:
     return any(quota.left <= 0 for quota in source.quotas)
 
 
-async def _pause_after(error: Exception, entry: Entry) -> None:
+async def _pause_after(error: BaseException, entry: Entry) -> None:
     delay_s = entry.trigger_delay_s = longer_delay(entry.trigger_delay_s)
     logger.error(
         "the trigger of %s failed; it is asked again in %g s", entry.key, delay_s, exc_info=error,

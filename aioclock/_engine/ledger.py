@@ -14,7 +14,6 @@ from aioclock.clock import Clock, current_clock
 from aioclock.events import (
     OUTCOME_EVENTS,
     Event,
-    RunEvent,
     RunRetrying,
     RunStarted,
     RunStuck,
@@ -60,6 +59,7 @@ class Ledger:
                 _log(run, present)
             if run.outcome in FAILURES:
                 entry.failures += 1
+        facts: RunFacts | None = None
         if succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule" and run.started is not None:
             offset, previous = present.offset, run.previous
             finished = present.loop.time() + offset
@@ -67,20 +67,22 @@ class Ledger:
                 run.scheduled, run.started + offset, finished, nan if previous is None else previous
             )
         else:
-            entry.history.add(facts_of(run, present))
+            facts = facts_of(run, present)
+            entry.history.add(facts)
         if succeeded:
             if entry.last_success is None or run.scheduled > entry.last_success:
                 entry.last_success = run.scheduled
             entry.failures = 0
         if self.observers or self.listeners.wanted:
-            self._tell(run, present, recovered_from=failures if succeeded else 0)
+            self._tell(run, facts or facts_of(run, present), recovered_from=failures if succeeded else 0)
 
-    def _tell(self, run: LiveRun, present: Present, *, recovered_from: int) -> None:
+    def _tell(self, run: LiveRun, facts: RunFacts, *, recovered_from: int) -> None:
         assert run.outcome is not None
-        facts = facts_of(run, present)
         for observe in self.observers:
             observe(facts)
-        self.run_event(OUTCOME_EVENTS[run.outcome], run, present)
+        kind = OUTCOME_EVENTS[run.outcome]
+        if kind in self.listeners.wanted:
+            self.event(kind, run=run_of(facts))
         if recovered_from:
             self.event(TaskRecovered, task_key=run.entry.key, failures=recovered_from)
 
@@ -107,12 +109,8 @@ class Ledger:
             "run of %s is stuck: it goes on in spite of its cancellation and occupies its task until it ends", key,
             extra={"task": key},
         )  # fmt: skip
-        self.run_event(RunStuck, run, present)
-
-    def run_event(self, kind: type[RunEvent], run: LiveRun, present: Present) -> None:
-        """Announce a *kind* of event about *run*, if somebody listens."""
-        if kind in self.listeners.wanted:
-            self.event(kind, run=run_of(facts_of(run, present)))
+        if RunStuck in self.listeners.wanted:
+            self.event(RunStuck, run=run_of(facts_of(run, present)))
 
     def event(self, kind: type[Event], **facts: Any) -> None:
         """Announce a *kind* of event, if somebody listens."""

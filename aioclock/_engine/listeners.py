@@ -25,8 +25,8 @@ MOST_WAITING = 50_000
 MOST_THREADS = 10
 """How many sync listeners of an app run at once. The threads of tasks are others, so hanging listeners stop no task."""
 
-in_listener: ContextVar[bool] = ContextVar("in_listener", default=False)
-"""True in a listener and in all that it calls or starts."""
+in_listener: "ContextVar[Listeners | None]" = ContextVar("in_listener", default=None)
+"""Whose listener this is part of, in all that it calls or starts."""
 
 
 class Listeners:
@@ -56,7 +56,7 @@ class Listeners:
             DependencyError: a parameter of *func* can't be filled.
         """
         listener = Listener(func, kinds, task=task, provider=self._provider)
-        inbox = _Inbox(listener)
+        inbox = _Inbox(listener, self)
         self._inboxes.append(inbox)
         for kind in listener.kinds:
             self._by_kind.setdefault(kind, []).append(inbox)
@@ -139,7 +139,7 @@ class _Inbox:
     The end of a call begins the next, so a listener that has nothing to do costs nothing.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, owner: Listeners) -> None:
         self.listener = listener
         self._waiting: deque[Event] = deque()
         self._lost = 0
@@ -149,7 +149,7 @@ class _Inbox:
         self._facts = {"listener": listener.name}
         # The context of whoever announces is that of one run, which is no business of the listener's.
         self._context = copy_context()
-        self._context.run(in_listener.set, True)  # noqa: FBT003 - that is how a variable is set
+        self._context.run(in_listener.set, owner)
         self._context.run(_present_inbox.set, self)
 
     @property

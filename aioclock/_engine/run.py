@@ -59,6 +59,8 @@ class LiveRun:
         self.previous = self.entry.last_success
         own = context.copy() if self.context is None else self.context
         self.handle = loop.create_task(self._body(loop), name=self.entry.key, context=own)
+        if self.kind == "manual":
+            self.handle.add_done_callback(self._check)  # its caller waits
 
     async def _body(self, loop: asyncio.AbstractEventLoop) -> None:
         run_source.set(self)
@@ -86,9 +88,11 @@ class LiveRun:
         except Exception as raised:
             outcome, error = self._outcome_of(raised), raised
         except BaseException as raised:  # SystemExit, KeyboardInterrupt: they end the process, but not unrecorded
-            self._end(FAILED, raised, None)
+            if not loop.is_closed():  # else nothing ends any more on a loop that was closed under it
+                self._end(FAILED, raised, None)
             raise
         self._end(outcome, error, result)
+        error = None  # its traceback holds on to this frame
 
     def _outcome_of(self, error: Exception) -> Outcome:
         if error is self._timeout:
@@ -120,7 +124,10 @@ class LiveRun:
         if self._timed_out:
             self._timed_out = False
             self.handle.uncancel()
-            raise self._timeout_error() from cause
+            try:
+                raise self._timeout_error() from cause
+            finally:
+                cause = None
         return result
 
     def _timeout_error(self) -> TaskTimeoutError:
@@ -184,6 +191,10 @@ class LiveRun:
             self._end(CANCELLED, None, None)
         elif not self._timed_out:  # else it is being cancelled already
             self._interrupt(self.handle)
+
+    def _check(self, handle: "asyncio.Task[None]") -> None:
+        if self.outcome is None:  # a stranger cancelled it before it began
+            self.cancel()
 
     def _expire(self) -> None:
         assert self.handle is not None

@@ -13,6 +13,7 @@ from aioclock._engine.present import Present
 from aioclock._engine.run import SKIPPED, SUCCEEDED, LiveRun
 from aioclock.clock import current_clock
 from aioclock.events import TaskPaused, TaskResumed
+from aioclock.exceptions import ServingError
 from aioclock.logger import logger
 from aioclock.runs import Run, run_of
 from aioclock.utils import longer_delay
@@ -23,6 +24,9 @@ __all__ = ["Runner"]
 class Runner(Keeper):
     """Owns the runs that are going, whether the app serves or not, and keeps account of them."""
 
+    present: Present
+    """Tells the time where runs are going."""
+
     def __init__(self, listeners: Listeners) -> None:
         self.listeners = listeners
         self.ledger = Ledger(listeners)
@@ -30,23 +34,30 @@ class Runner(Keeper):
         self.live: set[LiveRun] = set()
         """Runs that have started and whose outcome is open."""
         self._schedules: Schedules | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._all_decided: asyncio.Future[None] | None = None
 
     def attach(self, schedules: Schedules, present: Present) -> None:
         """Work for a serving that begins."""
+        self._move_to(present)
         self._schedules = self.admission.schedules = schedules
         self._closed = False
-        self._tell_time_by(present)
         self.ledger.clock = present.clock
-        self.live = {run for run in self.live if run in run.entry.runs}
 
     def detach(self) -> None:
         """Work for no serving any more."""
         self._closed = False
         self._schedules = self.admission.schedules = self.ledger.clock = None
 
-    def _tell_time_by(self, present: Present) -> None:
+    def _move_to(self, present: Present) -> None:
+        before, self._loop = self._loop, present.loop
+        if before is not None and before is not present.loop and not self.idle:
+            if not before.is_closed():
+                self._loop = before
+                raise ServingError("runs of the app are going on another event loop; it works on one at a time")
+            self.live.clear()  # nothing of them can end any more
+            self.admission.forget_all()
         self.present = self.admission.present = present
 
     # Runs begin
@@ -81,7 +92,10 @@ class Runner(Keeper):
         """Run *entry* now; *beside* whatever is going of it, or as its overlap policy says."""
         entry.prepare()
         if self._schedules is None:
-            self._tell_time_by(Present(asyncio.get_running_loop(), current_clock()))
+            self._move_to(Present(asyncio.get_running_loop(), current_clock()))
+            entry.forget_dead_runs()
+        else:
+            self._schedules.look()
         # Two that are asked for at one instant, as virtual time makes it easy, still have keys of their own.
         entry.last_manual_us = max(round(self.present.now().epoch * 1e6), entry.last_manual_us + 1)
         run = LiveRun(entry, self, entry.last_manual_us / 1e6, kind="manual")
@@ -135,7 +149,7 @@ class Runner(Keeper):
         entry: Entry = run.entry
         if run.outcome is SKIPPED:
             self._unpark(entry)
-        elif entry.pause_after is not None and run.outcome in FAILURES and not entry.failures % entry.pause_after:
+        elif run.outcome in FAILURES and entry.has_failed_enough:
             self.pause(entry, f"paused after {entry.failures} failure{'s in a row' if entry.failures > 1 else ''}")
 
     def stuck(self, run: LiveRun) -> None:

@@ -165,7 +165,7 @@ class Serving:
         await listeners.drain(patience_s=LISTENER_PATIENCE_S)
 
     def _run_now(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
+        for entry in list(entries):
             self._runner.tick(entry, self._present.now().epoch, 0, ())
 
     def add(self, entry: Entry) -> None:
@@ -225,9 +225,10 @@ class Serving:
         """Ask for a stop and return when all is over; at once when called from inside, which would wait for itself."""
         if patience_s == 0:
             self._hurry.set()
-        elif patience_s is not None and self._stop.is_set():
+        elif self._stop.is_set():
             # Whoever asked first may wait longer: of several deadlines the earliest holds.
-            self._deadlines.append(self.loop.call_later(patience_s, self._hurry.set))
+            if patience_s is not None:
+                self._deadlines.append(self.loop.call_later(patience_s, self._hurry.set))
         else:
             self._patience_s = patience_s
         self._ask_to_stop()
@@ -238,7 +239,7 @@ class Serving:
         """Tell whether this code is part of what is served, so that it can't wait for the end of it."""
         source = run_source.get()
         within_run = isinstance(source, LiveRun) and source.is_kept_by(self._runner)
-        return within_run or in_listener.get() or asyncio.current_task() is self._home
+        return within_run or in_listener.get() is self._runner.listeners or asyncio.current_task() is self._home
 
 
 def _kind(entry: Entry) -> object:

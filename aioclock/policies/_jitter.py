@@ -23,7 +23,8 @@ class Jitter:
     Args:
         seconds: The longest delay.
         stable: False draws each delay anew, from Python's `random` module. True gives a task the same delay at every
-            tick and in every process: it follows from the task's key, so different tasks stay apart.
+            tick and in every process, unless the next tick leaves less time: it follows from the task's key, so
+            different tasks stay apart.
 
     Raises:
         TaskDeclarationError: *seconds* is negative or no finite number, or *stable* is no bool.

@@ -178,7 +178,7 @@ def test_a_limit_keeps_the_newest_and_counts_what_the_filter_lets_through() -> N
         assert len(app.runs(limit=1_000)) == len(sim.runs()) - 50  # 150 of "good", of which 100 are remembered
 
 
-@pytest.mark.parametrize("limit", [-1, 1.5, "3", None, True])
+@pytest.mark.parametrize("limit", [-1, 1.5, "3", True])
 def test_a_limit_that_is_no_count_is_refused(limit: Any) -> None:
     with pytest.raises(ValueError, match="limit must be a whole number, 0 or more"):
         AioClock().runs(limit=limit)
@@ -186,7 +186,7 @@ def test_a_limit_that_is_no_count_is_refused(limit: Any) -> None:
 
 @pytest.mark.parametrize("outcome", ["faild", "", "FAILED", 3])
 def test_an_outcome_that_is_none_is_refused(outcome: Any) -> None:
-    with pytest.raises(ValueError, match="is not a valid Outcome"):
+    with pytest.raises(ValueError, match="outcome must be one of succeeded, failed"):
         AioClock().runs(outcome=outcome)
 
 

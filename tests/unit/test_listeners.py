@@ -755,7 +755,7 @@ def test_the_context_is_that_of_the_declaration_and_says_in_listener(told: Liste
     seen: list[tuple[str, bool]] = []
 
     def look() -> None:
-        seen.append((request.get(), in_listener.get()))
+        seen.append((request.get(), in_listener.get() is told))
         request.set("changed by a listener")
 
     async def look_async() -> None:
@@ -764,7 +764,7 @@ def test_the_context_is_that_of_the_declaration_and_says_in_listener(told: Liste
     async def main() -> None:
         request.set("announcing")
         await announce(told, failed(), failed())
-        assert not in_listener.get()
+        assert in_listener.get() is None
 
     before = request.set("declaring")
     told.add(look if sync else look_async, (Event,))
