@@ -1,6 +1,7 @@
 """What every trigger is: a validated description of when, with one pure method."""
 
 from datetime import UTC, datetime, timedelta
+from inspect import Signature
 from typing import Any, ClassVar, Generic
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, PrivateAttr
@@ -26,6 +27,14 @@ def require_aware(moment: datetime) -> datetime:
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueError(f"an aware datetime is needed, got {moment!r}; add a zone: datetime.now(ZoneInfo('UTC'))")
     return moment.astimezone(UTC)
+
+
+class _SignatureOnDemand:
+    """Lets whoever asks a class for its signature, as help() and hypothesis do, wait until the class is built."""
+
+    def __get__(self, instance: object, owner: type[BaseModel]) -> Signature:
+        owner.model_rebuild()
+        return owner.__signature__
 
 
 class BaseTrigger(BaseModel, Generic[TypeT]):
@@ -71,7 +80,9 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        if not cls.__module__.startswith("aioclock."):
+        if cls.__module__.startswith("aioclock."):
+            cls.__signature__ = _SignatureOnDemand()  # type: ignore[assignment]  # pydantic's own replaces it
+        else:
             cls.model_rebuild(raise_errors=False)
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:

@@ -31,7 +31,7 @@ from aioclock.events import (
     TaskRecovered,
     TaskResumed,
 )
-from aioclock.exceptions import RunSkippedError, TaskTimeoutError
+from aioclock.exceptions import RunCancelledError, RunSkippedError, TaskTimeoutError
 from aioclock.runs import Run
 from aioclock.testing import Simulation, VirtualClock, VirtualEventLoop, simulate
 from aioclock.triggers import BaseTrigger
@@ -481,7 +481,7 @@ def _compare_answer(run: Run, answer: Any) -> None:
         Outcome.SUCCEEDED: str,
         Outcome.FAILED: LookupError,
         Outcome.TIMED_OUT: TaskTimeoutError,
-        Outcome.CANCELLED: asyncio.CancelledError,
+        Outcome.CANCELLED: RunCancelledError,
         Outcome.SKIPPED: RunSkippedError,
     }
     assert run.outcome is not None

@@ -59,10 +59,10 @@ EVERY = st.builds(
 )
 PURE: st.SearchStrategy[BaseTrigger[Any]] = st.one_of(
     EVERY,
-    st.just(Once()),
+    st.builds(Once),
     st.builds(Squares, most=st.integers(0, 8)),
     st.builds(
-        OrTrigger, triggers=st.lists(st.one_of(EVERY, st.just(Once()), st.builds(Squares)), min_size=1, max_size=4)
+        OrTrigger, triggers=st.lists(st.one_of(EVERY, st.builds(Once), st.builds(Squares)), min_size=1, max_size=4)
     ),
 )
 
