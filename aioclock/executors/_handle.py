@@ -103,19 +103,33 @@ class Worker:
 
     def end(self) -> None:
         """Let the process end as soon as it is idle."""
-        self._ended = True
-        self._executor.shutdown(wait=False)
+        if not self._ended:
+            self._ended = True
+            ending = threading.Thread(target=self._executor.shutdown, name="aioclock: end worker", daemon=True)
+            _endings.add(ending)
+            ending.start()
+
+    def end_at_exit(self) -> None:
+        """Kill the process and wait until nothing of its executor is left."""
+        if self._parent_pid != os.getpid():
+            return
+        self._kill_process()
+        if not self._ended:
+            self._ended = True
+            self._executor.shutdown()
 
     def kill(self) -> None:
         """Kill the process, and on POSIX whatever it started; does nothing if it is dead."""
-        if self._parent_pid != os.getpid():
-            return
+        if self._parent_pid == os.getpid():
+            self._kill_process()
+            self.end()
+
+    def _kill_process(self) -> None:
         if self.pid is not None and self.exit_code is None:
             if sys.platform != "win32":
                 with suppress(OSError):  # it does not lead a group yet
                     os.killpg(self.pid, signal.SIGKILL)
             self._context.process.kill()
-        self.end()
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end of the process; blocks."""
@@ -194,6 +208,7 @@ def _see_off(*workers: Worker) -> None:
 
 
 _living: WeakSet[Worker] = WeakSet()
+_endings: WeakSet[threading.Thread] = WeakSet()
 
 
 @cache
@@ -204,5 +219,8 @@ def _kill_at_exit() -> None:
 
 
 def _kill_all() -> None:
+    # And wait: Python's own hook, which comes next, trips over an executor that is just about to end.
     for worker in list(_living):
-        worker.kill()
+        worker.end_at_exit()
+    for ending in list(_endings):
+        ending.join(KILL_S)
