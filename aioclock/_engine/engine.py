@@ -228,24 +228,21 @@ class Engine:
 
     def unpark(self, entry: Entry) -> None:
         """Set the ticks that follow the end of a run; those that follow it without a pause are due now."""
-        parked, entry.parked = [cursor for cursor in entry.parked if cursor.open], []
+        parked, entry.parked = entry.parked, []
         now = self._present.now()
         for cursor in parked:
-            cursor.due = now.elapsed + (cursor.pause_s or entry.run_delay_s)
-        at_once = self._firing and not self._unparking  # an eager task may have ended before its start returns
-        for cursor in parked:
-            if cursor.due == now.elapsed and at_once:
-                self._fire_at_once(cursor, now)
-            else:
-                self._agenda.add(cursor)
-
-    def _fire_at_once(self, cursor: Cursor, now: Moment) -> None:
-        # Not by way of the agenda, which would take another turn of the event loop.
-        self._unparking = True
+            if cursor.open:
+                cursor.due = now.elapsed + (cursor.pause_s or entry.run_delay_s)
+        nested, self._unparking = self._unparking, True  # an eager task may have ended before its start returns
+        at_once = self._firing and not nested
         try:
-            self._fire(cursor, now)
+            for cursor in parked:
+                if cursor.due == now.elapsed and at_once:
+                    self._fire(cursor, now)  # not by the agenda, which would take another turn of the event loop
+                else:
+                    self._agenda.add(cursor)
         finally:
-            self._unparking = False
+            self._unparking = nested
 
     def look(self) -> None:
         """Look at the wall clock: it may have been set since the last tick."""

@@ -167,7 +167,7 @@ class Runner(Keeper):
             self.admission.fill(entry)
         if entry.changes:
             entry.change()
-        if entry.parked:
+        if entry.parked and not entry.runs:
             self._unpark(entry)
 
     def _unpark(self, entry: Entry) -> None:
