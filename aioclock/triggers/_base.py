@@ -80,6 +80,8 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if cls.__pydantic_complete__:
+            return
         if cls.__module__.startswith("aioclock."):
             cls.__signature__ = _SignatureOnDemand()  # type: ignore[assignment]  # pydantic's own replaces it
         else:

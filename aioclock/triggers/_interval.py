@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from aioclock.custom_types import PositiveNumber, Triggers
 from aioclock.triggers._base import LoopController, require_aware
@@ -25,6 +25,9 @@ class Every(LoopController):
     assert Every(minutes=1, seconds=30).total_seconds == 90
     ```
     """
+
+    # Nearly every program uses it, and the first task should not take longer to add than the others.
+    model_config = ConfigDict(defer_build=False)
 
     counts_elapsed_time: ClassVar[bool] = True
 
