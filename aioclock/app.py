@@ -14,7 +14,15 @@ from weakref import WeakSet
 from anyio import CapacityLimiter
 from typing_extensions import Unpack
 
-from aioclock._engine import LIFECYCLE, Lifespan, Serving, lifespan_opener, mark_log_records, require_lifespan
+from aioclock._engine import (
+    LIFECYCLE,
+    Lifespan,
+    Serving,
+    end_of,
+    lifespan_opener,
+    mark_log_records,
+    require_lifespan,
+)
 from aioclock.commands import Commands
 from aioclock.custom_types import Triggers
 from aioclock.exceptions import ServingError, TaskDeclarationError
@@ -22,6 +30,7 @@ from aioclock.executors import leave_unready_worker
 from aioclock.logger import logger
 from aioclock.policies import PolicyArgs
 from aioclock.task import Task
+from aioclock.utils import running_loop
 
 __all__ = ["AioClock", "Handle", "owner_of"]
 
@@ -139,11 +148,7 @@ class AioClock(Commands):
             ServingError: an event loop is running here already, or the app is being served.
             DependencyError: a function has a parameter that can't be filled. Nothing has begun then.
         """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            pass
-        else:
+        if running_loop() is not None:
             raise ServingError("run() starts an event loop of its own; where one is running, `await app.serve()`")
         with suppress(KeyboardInterrupt):
             asyncio.run(self.serve())
@@ -216,9 +221,7 @@ class AioClock(Commands):
             await asyncio.wait((serving,))
         except asyncio.CancelledError:
             serving.cancel()
-            while not serving.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait((serving,))
+            await end_of(serving)
             raise
         finally:
             if serving.done() and not serving.cancelled():

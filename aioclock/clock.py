@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Protocol
 
+from aioclock.utils import running_loop
+
 __all__ = ["LONGEST_SLEEP_S", "Clock", "SystemClock", "current_clock"]
 
 
@@ -41,9 +43,5 @@ _SYSTEM_CLOCK = SystemClock()
 
 def current_clock() -> Clock:
     """Return the clock of the running event loop: its `clock` if it has one (virtual time), else the machine's."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return _SYSTEM_CLOCK
-    clock: Clock = getattr(loop, "clock", _SYSTEM_CLOCK)
+    clock: Clock = getattr(running_loop(), "clock", _SYSTEM_CLOCK)
     return clock

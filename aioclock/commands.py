@@ -88,7 +88,7 @@ class Commands(Declarations):
             ValueError: *after* is naive, or *count* is negative.
         """
         _require_count(count, name="count")
-        moment = self._roster.runner.ledger.now() if after is None else require_aware(after)
+        moment = self._roster.runner.now() if after is None else require_aware(after)
         if ref is not None:
             return self._command(ref, lambda entry: self._roster.next_ticks(entry, moment, count))
 

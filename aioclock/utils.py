@@ -1,5 +1,6 @@
 """Small helpers that belong to no layer."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import partial
@@ -7,7 +8,15 @@ from inspect import iscoroutinefunction, unwrap
 from itertools import chain
 from typing import Any, TypeVar
 
-__all__ = ["StrEnum", "callable_name", "did_you_mean", "flatten_chain", "is_async_callable", "longer_delay"]
+__all__ = [
+    "StrEnum",
+    "callable_name",
+    "did_you_mean",
+    "flatten_chain",
+    "is_async_callable",
+    "longer_delay",
+    "running_loop",
+]
 
 T = TypeVar("T")
 
@@ -54,3 +63,11 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 def longer_delay(delay_s: float) -> float:
     """Return how long to wait after one more failure in a row, in seconds: 0.1 at first, doubling to 30."""
     return min(max(delay_s * 2, 0.1), 30.0)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs this code, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

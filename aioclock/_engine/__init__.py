@@ -9,6 +9,7 @@ from aioclock._engine.log_records import mark_log_records
 from aioclock._engine.lookup import TaskRef, key_of, keys_of
 from aioclock._engine.roster import Roster
 from aioclock._engine.serving import Serving
+from aioclock._engine.serving_task import end_of
 
 __all__ = [
     "LIFECYCLE",
@@ -19,6 +20,7 @@ __all__ = [
     "RunObserver",
     "Serving",
     "TaskRef",
+    "end_of",
     "key_of",
     "keys_of",
     "lifespan_opener",

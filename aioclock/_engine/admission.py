@@ -1,6 +1,6 @@
 """Which run starts, which waits and which is skipped: the policies of overlap, jitter and grace at work."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from aioclock._engine.cursor import Quota
@@ -36,20 +36,24 @@ class Schedules(Protocol):
         """Take note that nothing is going on or waiting any more."""
 
 
-class Admission:
-    """Owns the runs that wait.
-
-    Args:
-        start: Called with each run that may start.
-    """
+class Starter(Protocol):
+    """Who starts the runs that are admitted."""
 
     present: Present
     """Tells the time where runs are going."""
 
-    def __init__(self, start: Callable[[LiveRun], None]) -> None:
-        self._start = start
-        self.schedules: Schedules | None = None
-        """Those of the serving, while there is one."""
+    schedules: Schedules | None
+    """Those of the serving, while there is one."""
+
+    def start(self, run: LiveRun, /) -> None:
+        """Let *run* begin."""
+
+
+class Admission:
+    """Owns the runs that wait."""
+
+    def __init__(self, starter: Starter) -> None:
+        self._starter = starter
         self.waiting: dict[LiveRun, tuple[Quota, ...]] = {}
         """Runs that have not started, in the order of their ticks, and what each is counted against."""
 
@@ -61,7 +65,7 @@ class Admission:
         elif len(entry.runs) < entry.most_going:
             if quotas:  # first: an eager task may end before its start returns
                 self._count(entry, quotas)
-            self._start(run)
+            self._starter.start(run)
         else:
             self._overlap(run, quotas)
 
@@ -70,11 +74,12 @@ class Admission:
         entry: Entry = run.entry
         assert entry.jitter is not None
         # Held back beyond the next tick, runs would pile up and change places.
-        gap_s = None if self.schedules is None else self.schedules.seconds_to_next_tick(entry)
+        schedules, present = self._starter.schedules, self._starter.present
+        gap_s = None if schedules is None else schedules.seconds_to_next_tick(entry)
         delay_s = entry.jitter.delay_s(entry.key, gap_s)
         run.due += delay_s
         self._wait(run, quotas)
-        run.delay(self.present.loop.call_later(delay_s, self._held_back, run, context=self.present.context))
+        run.delay(present.loop.call_later(delay_s, self._held_back, run, context=present.context))
 
     def _held_back(self, run: LiveRun) -> None:
         self.admit(run, self._release(run))
@@ -98,19 +103,18 @@ class Admission:
     def _make_way(self, entry: Entry) -> None:
         for replaced in list(entry.queue):
             self.drop(replaced, "overlap")
-        for going in list(entry.runs):
-            going.cancel()
+        entry.cancel_runs()
 
     def _comes_too_late(self, run: LiveRun, grace_s: float) -> bool:
-        return run.kind == "schedule" and self.present.now().epoch - run.due > grace_s + HAIR_S
+        return run.kind == "schedule" and self._starter.present.now().epoch - run.due > grace_s + HAIR_S
 
     def _count(self, entry: Entry, quotas: tuple[Quota, ...]) -> None:
-        if quotas and self.schedules is not None:
-            self.schedules.count(entry, quotas)
+        if quotas and (schedules := self._starter.schedules) is not None:
+            schedules.count(entry, quotas)
 
     def _refund(self, entry: Entry, quotas: tuple[Quota, ...]) -> None:
-        if quotas and self.schedules is not None:
-            self.schedules.refund(entry, quotas)
+        if quotas and (schedules := self._starter.schedules) is not None:
+            schedules.refund(entry, quotas)
 
     # Runs that wait
 

@@ -93,9 +93,10 @@ class Agenda:
             return
         if self._timer is not None:  # set by what was fired
             self._timer.cancel()
-        self._timer = self._loop.call_soon(self._turn)
+        self._timer = self._loop.call_soon(self._turn, context=self._present.context)
 
     def look(self) -> Moment:
+        """Look at the wall clock, tell of a step, and return the present."""
         now, step_s = self._present.look()
         self._drift_s += step_s
         if abs(self._drift_s) >= STEP_S:

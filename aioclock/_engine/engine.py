@@ -17,7 +17,6 @@ from aioclock._engine.runner import Runner
 from aioclock.events import ClockStepped
 from aioclock.logger import logger
 from aioclock.triggers._base import MOST_STEPS
-from aioclock.utils import longer_delay
 
 __all__ = ["Engine"]
 
@@ -157,9 +156,8 @@ class Engine:
         last, latest, ticks = entry.last, float("-inf"), 0
         quotas: set[Quota] = set()
         cursors = entry.due_cursors(now)
-        first_due = min(
-            cursor.due + self._present.offset * cursor.elapsed for cursor in cursors if cursor.due is not None
-        )
+        first_due = self._next_due(entry)
+        assert first_due is not None  # else nothing would have fired
         for cursor in cursors:
             if ticks and cursor.after_run:
                 entry.park(cursor)
@@ -188,12 +186,7 @@ class Engine:
 
     def _postpone(self, cursor: Cursor, error: Exception, now: Moment) -> None:
         entry: Entry = cursor.entry
-        delay_s = entry.trigger_delay_s = longer_delay(entry.trigger_delay_s)
-        cursor.due = (now.elapsed if cursor.elapsed else now.epoch) + delay_s
-        logger.error(
-            "the trigger of %s failed; it is asked again in %g s", entry.key, delay_s, exc_info=error,
-            extra={"task": entry.key, "delay_s": delay_s},
-        )  # fmt: skip
+        cursor.due = (now.elapsed if cursor.elapsed else now.epoch) + entry.trigger_failed(error)
 
     def count(self, entry: Entry, quotas: Iterable[Quota]) -> None:
         """Count a tick that got a run, or will get one; a quota that is used up closes what it limits."""

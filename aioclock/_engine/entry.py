@@ -9,8 +9,10 @@ from aioclock._engine.history import History
 from aioclock._engine.present import Moment
 from aioclock._engine.run import LiveRun
 from aioclock.custom_types import Triggers
+from aioclock.logger import logger
 from aioclock.policies import Overlap
 from aioclock.task import Task
+from aioclock.utils import longer_delay
 
 __all__ = ["LIFECYCLE", "Entry", "Pause"]
 
@@ -30,8 +32,8 @@ class Entry:
     """What is going on of a task and how it has fared; while its app serves also where its schedule stands."""
 
     __slots__ = (
-        "anchor", "call", "changes", "cursors", "failures", "grace", "history", "history_size", "jitter", "key",
-        "last", "last_manual_us", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending",
+        "anchor", "call", "changes", "cursors", "failures", "grace", "history", "jitter", "key", "last",
+        "last_manual_us", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending",
         "queue", "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
     )  # fmt: skip
 
@@ -48,7 +50,7 @@ class Entry:
         self.pause_after = policies.pause_after_failures
         self.overlap = policies.overlap or SKIP
         self.most_going = self.overlap.most_going
-        self.history_size = history_size
+        self.history = History(history_size)
         self.pause: Pause | None = None
         self.runs: list[LiveRun] = []
         """Those that are going, the stuck ones included."""
@@ -62,7 +64,7 @@ class Entry:
 
     def forget(self) -> None:
         """Forget how the task has fared."""
-        self.history = History(self.history_size)
+        self.history.clear()
         self.failures = 0
         """In a row."""
         self.last_manual_us = 0
@@ -87,6 +89,20 @@ class Entry:
         """Back-off after failed runs, for ticks that follow runs without a pause."""
         self.trigger_delay_s = 0.0
         """Back-off after failures of the trigger itself."""
+
+    def trigger_failed(self, error: BaseException) -> float:
+        """Log that the trigger failed; return in how many seconds it is asked again."""
+        delay_s = self.trigger_delay_s = longer_delay(self.trigger_delay_s)
+        logger.error(
+            "the trigger of %s failed; it is asked again in %g s", self.key, delay_s, exc_info=error,
+            extra={"task": self.key, "delay_s": delay_s},
+        )  # fmt: skip
+        return delay_s
+
+    def cancel_runs(self) -> None:
+        """Cancel those that are going."""
+        for run in list(self.runs):
+            run.cancel()
 
     def prepare(self) -> None:
         """Build what calls the function.

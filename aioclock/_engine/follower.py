@@ -8,7 +8,6 @@ from aioclock._engine.entry import Entry
 from aioclock._engine.present import Present
 from aioclock._engine.run import CANCEL_GRACE_S, LiveRun
 from aioclock.logger import logger
-from aioclock.utils import longer_delay
 
 __all__ = ["Followers"]
 
@@ -90,7 +89,7 @@ async def _follow(source: Awaited, present: Present, desk: Desk) -> None:
         except (Exception, asyncio.CancelledError) as error:
             if source.dismissed or (isinstance(error, asyncio.CancelledError) and _is_cancelled()):
                 raise
-            await _pause_after(error, entry)
+            await asyncio.sleep(entry.trigger_failed(error))
             continue
         entry.trigger_delay_s = 0.0
         scheduled = present.now().epoch
@@ -121,23 +120,13 @@ def _used_up(source: Awaited) -> bool:
     return any(quota.left <= 0 for quota in source.quotas)
 
 
-async def _pause_after(error: BaseException, entry: Entry) -> None:
-    delay_s = entry.trigger_delay_s = longer_delay(entry.trigger_delay_s)
-    logger.error(
-        "the trigger of %s failed; it is asked again in %g s", entry.key, delay_s, exc_info=error,
-        extra={"task": entry.key, "delay_s": delay_s},
-    )  # fmt: skip
-    await asyncio.sleep(delay_s)
-
-
 async def _until_admitted(entry: Entry) -> None:
     """Wait for as long as the task's policies want an event to wait."""
     if entry.jitter is not None:
         await asyncio.sleep(entry.jitter.delay_s(entry.key))
     while entry.pause is not None or len(entry.runs) + entry.pending >= entry.most_going:
         if entry.pause is None and entry.overlap.policy == "cancel":
-            for going in list(entry.runs):
-                going.cancel()
+            entry.cancel_runs()
         await entry.changed()
 
 

@@ -22,6 +22,10 @@ class History:
 
     def __init__(self, size: int) -> None:
         self._end = size * FIELDS
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
         self._next = 0
         self._times = array("d")
         self._others: dict[int, RunFacts] | None = None

@@ -10,7 +10,6 @@ from aioclock._engine.entry import Entry
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.present import Present
 from aioclock._engine.run import CANCELLED, SKIPPED, SUCCEEDED, LiveRun
-from aioclock.clock import Clock, current_clock
 from aioclock.events import (
     OUTCOME_EVENTS,
     Event,
@@ -38,17 +37,15 @@ class Ledger:
     Attributes:
         listeners: Are told events.
         observers: Called with the facts of every run and of every skipped tick; they must not raise.
-        clock: That of the serving, while there is one.
+
+    Args:
+        now: Tells the wall-clock time of events.
     """
 
-    def __init__(self, listeners: Listeners) -> None:
+    def __init__(self, listeners: Listeners, *, now: Callable[[], datetime]) -> None:
         self.listeners = listeners
         self.observers: list[RunObserver] = []
-        self.clock: Clock | None = None
-
-    def now(self) -> datetime:
-        """Return the wall-clock time of the serving, also when it is asked from outside; else that of this place."""
-        return (self.clock or current_clock()).now()
+        self._now = now
 
     def outcome(self, run: LiveRun, present: Present) -> None:
         """Record what came of *run*."""
@@ -100,7 +97,7 @@ class Ledger:
         )  # fmt: skip
         if RunRetrying in self.listeners.wanted:
             facts = facts_of(run, present)._replace(error=_as_text(error))
-            self.listeners.announce(RunRetrying(at=self.now(), run=run_of(facts), delay_s=delay_s))
+            self.event(RunRetrying, run=run_of(facts), delay_s=delay_s)
 
     def stuck(self, run: LiveRun, present: Present) -> None:
         """Record that *run* ignores its cancellation."""
@@ -115,7 +112,7 @@ class Ledger:
     def event(self, kind: type[Event], **facts: Any) -> None:
         """Announce a *kind* of event, if somebody listens."""
         if kind in self.listeners.wanted:
-            self.listeners.announce(kind(at=self.now(), **facts))
+            self.listeners.announce(kind(at=self._now(), **facts))
 
 
 def facts_of(run: LiveRun, present: Present) -> RunFacts:

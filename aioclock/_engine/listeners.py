@@ -13,6 +13,7 @@ from aioclock._engine.listener import Listener
 from aioclock.events import Event
 from aioclock.executors import cancel
 from aioclock.logger import logger
+from aioclock.utils import running_loop
 
 __all__ = ["CALL_LIMIT_S", "MOST_WAITING", "Listeners", "in_listener"]
 
@@ -84,11 +85,7 @@ class Listeners:
 
         A home that does not run just now, as between two steps of virtual time, is within reach from anywhere.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        home = self._home
+        loop, home = running_loop(), self._home
         if home is not None and not home.loop.is_closed():
             return home if home.loop is loop or not home.loop.is_running() else None
         if loop is not None:

@@ -18,6 +18,7 @@ from aioclock.exceptions import ServingError
 from aioclock.runs import Outcome, Run, RunFacts, run_of
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger
+from aioclock.utils import running_loop
 
 __all__ = ["Roster"]
 
@@ -75,8 +76,7 @@ class Roster:
     def cancel(self, entry: Entry) -> int:
         """Cancel the runs of a task that are going and return how many there were."""
         going = [run for run in entry.runs if run.outcome is None]
-        for run in going:
-            run.cancel()
+        entry.cancel_runs()
         return len(going)
 
     async def run_now(self, entry: Entry, *, beside: bool = False) -> object:
@@ -104,7 +104,7 @@ class Roster:
     def on_loop(self, command: Callable[[], T]) -> T:
         """Call *command* where the app serves: a sync task, which calls from its thread, may give commands, too."""
         loop = None if self.serving is None else self.serving.loop
-        if loop is None or loop is _running_loop() or not loop.is_running():
+        if loop is None or loop is running_loop() or not loop.is_running():
             return command()
         answer: Future[T] = Future()
 
@@ -145,10 +145,3 @@ class Roster:
 
 def _noted(facts: RunFacts) -> float:
     return facts.noted
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

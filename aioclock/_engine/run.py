@@ -227,11 +227,6 @@ class LiveRun:
         """Tell whether *keeper* keeps account of the run."""
         return self._keeper is keeper
 
-    @staticmethod
-    def is_asked_for_by(runs: "list[LiveRun]") -> bool:
-        """Tell whether this code is part of one of *runs*."""
-        return any(run is run_source.get() for run in runs)
-
     def snapshot(self) -> Run:
         """Return the run as it is now."""
         return self._keeper.snapshot(self)

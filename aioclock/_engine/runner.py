@@ -2,6 +2,7 @@
 
 import asyncio
 from contextvars import copy_context
+from datetime import datetime
 
 from aioclock._engine.admission import HAIR_S, Admission, Schedules
 from aioclock._engine.cursor import Quota
@@ -15,7 +16,7 @@ from aioclock.clock import current_clock
 from aioclock.events import TaskPaused, TaskResumed
 from aioclock.exceptions import ServingError
 from aioclock.logger import logger
-from aioclock.runs import Run, run_of
+from aioclock.runs import Run, run_of, run_source
 from aioclock.utils import longer_delay
 
 __all__ = ["Runner"]
@@ -29,36 +30,37 @@ class Runner(Keeper):
 
     def __init__(self, listeners: Listeners) -> None:
         self.listeners = listeners
-        self.ledger = Ledger(listeners)
-        self.admission = Admission(self._start)
+        self.ledger = Ledger(listeners, now=self.now)
+        self.admission = Admission(self)
+        self.schedules: Schedules | None = None
+        """Those of the serving, while there is one."""
         self.live: set[LiveRun] = set()
         """Runs that have started and whose outcome is open."""
-        self._schedules: Schedules | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._all_decided: asyncio.Future[None] | None = None
 
     def attach(self, schedules: Schedules, present: Present) -> None:
         """Work for a serving that begins."""
         self._move_to(present)
-        self._schedules = self.admission.schedules = schedules
+        self.schedules = schedules
         self._closed = False
-        self.ledger.clock = present.clock
 
     def detach(self) -> None:
         """Work for no serving any more."""
         self._closed = False
-        self._schedules = self.admission.schedules = self.ledger.clock = None
+        self.schedules = None
 
     def _move_to(self, present: Present) -> None:
-        before, self._loop = self._loop, present.loop
-        if before is not None and before is not present.loop and not self.idle:
-            if not before.is_closed():
-                self._loop = before
+        if not self.idle and self.present.loop is not present.loop:
+            if not self.present.loop.is_closed():
                 raise ServingError("runs of the app are going on another event loop; it works on one at a time")
             self.live.clear()  # nothing of them can end any more
             self.admission.forget_all()
-        self.present = self.admission.present = present
+        self.present = present
+
+    def now(self) -> datetime:
+        """Return the wall-clock time of the serving, also when it is asked from outside; else that of this place."""
+        return (current_clock() if self.schedules is None else self.present.clock).now()
 
     # Runs begin
 
@@ -91,11 +93,11 @@ class Runner(Keeper):
     def by_hand(self, entry: Entry, *, beside: bool = False) -> LiveRun:
         """Run *entry* now; *beside* whatever is going of it, or as its overlap policy says."""
         entry.prepare()
-        if self._schedules is None:
+        if self.schedules is None:
             self._move_to(Present(asyncio.get_running_loop(), current_clock()))
             entry.forget_dead_runs()
         else:
-            self._schedules.look()
+            self.schedules.look()
         # Two that are asked for at one instant, as virtual time makes it easy, still have keys of their own.
         entry.last_manual_us = max(round(self.present.now().epoch * 1e6), entry.last_manual_us + 1)
         run = LiveRun(entry, self, entry.last_manual_us / 1e6, kind="manual")
@@ -103,14 +105,14 @@ class Runner(Keeper):
         if self._closed:
             run.skip("stopping")
         elif beside:
-            self._start(run)
-        elif entry.overlap.policy == "queue" and run.is_asked_for_by(entry.runs):
+            self.start(run)
+        elif entry.overlap.policy == "queue" and run_source.get() in entry.runs:
             run.skip("overlap")  # it would wait for itself
         else:
             self.admission.admit(run, ())
         return run
 
-    def _start(self, run: LiveRun) -> None:
+    def start(self, run: LiveRun) -> None:
         run.entry.runs.append(run)
         self.live.add(run)
         run.start(self.present.loop, self.present.context)
@@ -124,7 +126,7 @@ class Runner(Keeper):
         self.ledger.retrying(run, error, delay_s, self.present)
 
     def leaves_time_for(self, run: LiveRun, delay_s: float) -> bool:
-        gap_s = None if self._schedules is None else self._schedules.seconds_to_next_tick(run.entry)
+        gap_s = None if self.schedules is None else self.schedules.seconds_to_next_tick(run.entry)
         return gap_s is None or delay_s < gap_s - HAIR_S
 
     def withdrawn(self, run: LiveRun) -> None:
@@ -171,8 +173,8 @@ class Runner(Keeper):
             self._unpark(entry)
 
     def _unpark(self, entry: Entry) -> None:
-        if entry.parked and entry.idle and entry.pause is None and self._schedules is not None:
-            self._schedules.unpark(entry)
+        if entry.parked and entry.idle and entry.pause is None and self.schedules is not None:
+            self.schedules.unpark(entry)
 
     # Commands
 
@@ -237,5 +239,5 @@ class Runner(Keeper):
     def _drained(self) -> None:
         if self._all_decided is not None and not self._all_decided.done():
             self._all_decided.set_result(None)
-        if self._schedules is not None and not self.admission.waiting:
-            self._schedules.check_idle()
+        if self.schedules is not None and not self.admission.waiting:
+            self.schedules.check_idle()

@@ -18,7 +18,7 @@ from aioclock._engine.serving_task import ServingTask, end_of
 from aioclock._engine.signals import hold_back_sigterm, stop_on_sigterm
 from aioclock.clock import current_clock
 from aioclock.custom_types import Triggers
-from aioclock.events import Event, ServingStarted, ServingStopped, ServingStopping
+from aioclock.events import ServingStarted, ServingStopped, ServingStopping
 from aioclock.exceptions import ServingError
 from aioclock.executors import ProcessPool
 from aioclock.logger import logger
@@ -123,7 +123,8 @@ class Serving:
         finally:
             self._pool.close()
             if not self._entering:
-                await self._announce(ServingStopped)
+                self._runner.ledger.event(ServingStopped)
+                await self._told()
 
     async def _start_up(self) -> None:
         self._run_now(self._of_start_up)
@@ -157,12 +158,10 @@ class Serving:
         runner.reopen()
         self._run_now(self._of_shut_down)
         await runner.finish(patience_s=self._hook_patience_s, hurry=asyncio.Event())
-        await runner.ledger.listeners.drain(patience_s=LISTENER_PATIENCE_S)  # they may use what the lifespan closes
+        await self._told()  # listeners may use what the lifespan closes
 
-    async def _announce(self, kind: type[Event]) -> None:
-        listeners = self._runner.ledger.listeners
-        self._runner.ledger.event(kind)
-        await listeners.drain(patience_s=LISTENER_PATIENCE_S)
+    async def _told(self) -> None:
+        await self._runner.listeners.drain(patience_s=LISTENER_PATIENCE_S)
 
     def _run_now(self, entries: Iterable[Entry]) -> None:
         for entry in list(entries):
