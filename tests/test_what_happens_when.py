@@ -22,11 +22,11 @@ import pytest
 
 from aioclock import AioClock, At, Depends, Every, Once, Run
 from aioclock.events import ClockStepped, RunStuck, RunSucceeded, TaskPaused
-from aioclock.testing import Simulation, VirtualEventLoop, simulate
+from aioclock.testing import Simulation
 from aioclock.triggers import BaseTrigger
+from timelines import block, offset, set_wall_clock, simulated
 
 PAGE = Path(__file__).parent.parent / "docs" / "what-happens-when.md"
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send these signals")
 
@@ -43,17 +43,8 @@ def test_rows_and_tests_match_one_to_one() -> None:
     assert len(rows()) == len(names)
 
 
-def simulated(app: AioClock) -> Simulation:
-    return simulate(app, start=START)
-
-
-def seconds(moment: datetime | None) -> float:
-    assert moment is not None
-    return (moment - START).total_seconds()
-
-
 def account(runs: list[Run]) -> list[tuple[float, str, str | None]]:
-    return [(seconds(run.scheduled_at), str(run.outcome), run.reason) for run in runs]
+    return [(offset(run.scheduled_at), str(run.outcome), run.reason) for run in runs]
 
 
 async def nothing() -> None: ...
@@ -70,22 +61,6 @@ async def deaf(seconds: float) -> None:
     while loop.time() < end:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(end - loop.time())
-
-
-def virtual_loop() -> VirtualEventLoop:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualEventLoop)
-    return loop
-
-
-async def block(seconds: float) -> None:
-    """Do to virtual time what a blocking call does to real time: the clock moves, and nobody had a turn."""
-    virtual_loop()._now_s += seconds
-
-
-async def set_wall_clock(hours: float) -> None:
-    """Move the wall clock against elapsed time, as its owner does, or a machine that sleeps."""
-    virtual_loop().clock.start += timedelta(hours=hours)
 
 
 # Runs that go wrong
@@ -127,7 +102,7 @@ def test_the_body_ignores_its_cancellation() -> None:
     assert account(sim.runs())[:4] == [
         (10, "timed_out", None), (20, "skipped", "overlap"), (30, "skipped", "overlap"), (40, "timed_out", None),
     ]  # fmt: skip
-    assert seconds(first.finished_at) == 10 + 2 + 5
+    assert offset(first.finished_at) == 10 + 2 + 5
     assert stuck == [1, 1]
 
 
@@ -242,7 +217,7 @@ def clock_moved_by(hours: float) -> tuple[Simulation, list[float]]:
 
     with simulated(app) as sim:
         sim.advance(hours=1, minutes=30)
-        sim.run(set_wall_clock(hours))
+        sim.run(set_wall_clock(timedelta(hours=hours)))
         sim.advance(hours=3, minutes=30)
     return sim, steps
 
@@ -271,7 +246,7 @@ def test_the_clock_jumps_ahead() -> None:
     app.task(trigger=At(hour=2, tz="UTC"), name="daily")(nothing)
     with simulated(app) as sim:
         sim.advance(hours=1)
-        sim.run(set_wall_clock(60))  # past three ticks: of today, of tomorrow and of the day after
+        sim.run(set_wall_clock(timedelta(hours=60)))  # past three ticks: of today, of tomorrow and of the day after
         sim.advance(minutes=2)
         [run] = sim.runs()
     assert (run.scheduled_at, run.missed) == (datetime(2026, 1, 3, 2, tzinfo=UTC), 2)

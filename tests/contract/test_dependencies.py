@@ -138,6 +138,7 @@ async def test_a_generator_is_closed_after_the_run_however_it_ended(kind: str, f
     assert order == ["open", "run", "closed"] * 2
 
 
+@pytest.mark.virtual_time
 async def test_a_generator_is_closed_when_the_run_times_out() -> None:
     app, order = AioClock(), []
 

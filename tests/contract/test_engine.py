@@ -4,46 +4,23 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aioclock import AioClock, At, Cron, Depends, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
-from aioclock.clock import LONGEST_SLEEP_S
 from aioclock.runs import Run
-from aioclock.testing import Simulation, VirtualClock, VirtualEventLoop, simulate
+from aioclock.testing import VirtualEventLoop
 from aioclock.triggers import BaseTrigger
+from timelines import START, block, due, offset, on_a_clock_that_may_be_set, set_wall_clock, simulated, sleeping
 
 pytestmark = pytest.mark.filterwarnings("ignore:On(StartUp|ShutDown):DeprecationWarning")
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def simulated(app: AioClock) -> Simulation:
-    return simulate(app, start=START)
-
-
-def offset(moment: datetime | None) -> float:
-    assert moment is not None
-    return (moment - START).total_seconds()
-
-
-def due(runs: list[Run], outcome: str | None = None) -> list[float]:
-    return [offset(run.scheduled_at) for run in runs if outcome is None or run.outcome == outcome]
-
-
-def sleeping(seconds: float) -> Callable[[], Any]:
-    async def work() -> None:
-        await asyncio.sleep(seconds)
-
-    return work
 
 
 def runs_of(trigger: BaseTrigger[Any], *, seconds: float, takes_s: float = 0) -> list[Run]:
@@ -52,27 +29,6 @@ def runs_of(trigger: BaseTrigger[Any], *, seconds: float, takes_s: float = 0) ->
     with simulated(app) as sim:
         sim.advance(seconds=seconds)
         return sim.runs("work")
-
-
-async def block(seconds: float) -> None:
-    """Do to virtual time what a blocking call does to real time: the clock moves, and nobody had a turn."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualEventLoop)
-    loop._now_s += seconds
-
-
-@contextmanager
-def on_a_clock_that_may_be_set(app: AioClock) -> Iterator[Simulation]:
-    """Serve *app* on virtual time whose wall clock is looked at as often as a real one, since it may be set."""
-    with patch.object(VirtualClock, "longest_sleep_s", LONGEST_SLEEP_S, create=True), simulated(app) as sim:
-        yield sim
-
-
-async def set_wall_clock(step: timedelta) -> None:
-    """Move the wall clock against elapsed time, as its owner or a suspended machine does."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualEventLoop)
-    loop.clock.start += step
 
 
 # One tick, one record

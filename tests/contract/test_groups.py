@@ -106,16 +106,19 @@ async def test_the_decorator_of_a_group_returns_the_function_unchanged() -> None
 
 @pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
 async def test_the_timeout_of_a_group_reaches_its_tasks(sync: bool) -> None:
-    app, group = AioClock(), Group(timeout=0.05)
+    app, group, let_go = AioClock(), Group(timeout=0.05), threading.Event()
 
     def blocking() -> None:
-        threading.Event().wait(0.2)  # a thread can't be interrupted: it ends in its own time, and too late
+        let_go.wait(10)  # a thread can't be interrupted: it ends in its own time, and too late
 
     group.task(trigger=Every(hours=1), name="slow")(blocking if sync else asyncio.Event().wait)
     app.include_group(group)
-    with pytest.raises(TaskTimeoutError, match=r"slow.*0\.05"):
-        async with asyncio.timeout(3):
-            await run_named(app, "slow")
+    try:
+        with pytest.raises(TaskTimeoutError, match=r"slow.*0\.05"):
+            async with asyncio.timeout(3):
+                await run_named(app, "slow")
+    finally:
+        let_go.set()
 
 
 async def test_the_timeout_of_a_task_beats_that_of_its_group() -> None:

@@ -91,6 +91,7 @@ async def test_serve_inside_gather_with_a_task_that_cancels() -> None:
     assert len(ran) >= 3
 
 
+@pytest.mark.virtual_time
 async def test_serve_inside_wait_for_ends_by_a_timeout_error() -> None:
     app, ran = AioClock(), []
 
@@ -292,6 +293,7 @@ async def test_task_run_reports_a_timeout_as_task_timeout_error(caplog: pytest.L
     assert str(TaskTimeoutError(task_name="endless", timeout_s=0.01)) in caplog.text
 
 
+@pytest.mark.virtual_time
 async def test_task_run_of_a_failing_forever_backs_off() -> None:
     app, ran = AioClock(), []
 

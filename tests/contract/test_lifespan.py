@@ -254,6 +254,7 @@ async def test_a_lifespan_that_is_no_context_manager_is_refused_by_name() -> Non
         await declare_and_serve()
 
 
+@pytest.mark.virtual_time
 async def test_an_app_in_a_cancel_scope_of_anyio_shuts_down_cleanly_too() -> None:
     # Such a scope cancels again and again, at every await, unless it is told to hold back.
     order: list[str] = []

@@ -158,7 +158,7 @@ def test_sigterm_while_nothing_runs_shuts_down_at_once(start: Callable[[str], Pr
 
 def test_nothing_fires_after_sigterm(start: Callable[[str], Program]) -> None:
     program = start(
-        "app = AioClock(lifespan=lifespan); work(app, 0.3); hear(app); down(app)\n"
+        "app = AioClock(lifespan=lifespan); work(app, 1); hear(app); down(app)\n"
         "app.task(trigger=Every(seconds=0.02), name='often')(lambda: say('fired'))\n"
         "asyncio.run(app.serve())"
     )
@@ -227,7 +227,7 @@ def test_a_sync_task_in_a_thread_may_finish_on_sigterm(start: Callable[[str], Pr
 
 def test_a_handler_that_somebody_else_set_is_left_alone(start: Callable[[str], Program]) -> None:
     program = start(
-        "app = AioClock(lifespan=lifespan); work(app, 0.3); down(app)\n"
+        "app = AioClock(lifespan=lifespan); work(app, 1); down(app)\n"
         "signal.signal(signal.SIGTERM, lambda *_: say('somebody else'))\n"
         "asyncio.run(app.serve())"
     )
@@ -251,8 +251,9 @@ def test_after_serving_sigterm_kills_the_process_as_before(start: Callable[[str]
 
 @pytest.mark.parametrize("handled", [True, False])
 def test_handle_signals_says_whether_sigterm_is_taken(start: Callable[[str], Program], handled: bool) -> None:
+    seconds = 0.3 if handled else 60  # an app that does not take the signal is killed by it
     program = start(
-        f"app = AioClock(lifespan=lifespan, handle_signals={handled}); work(app, 0.3); down(app)\n"
+        f"app = AioClock(lifespan=lifespan, handle_signals={handled}); work(app, {seconds}); down(app)\n"
         "asyncio.run(app.serve())"
     )
     program.wait_for("running")
@@ -295,7 +296,7 @@ def test_cancelling_from_a_timeout_around_serve_leaves_cleanly(start: Callable[[
     program = start(
         "app = AioClock(lifespan=lifespan); work(app, 60); down(app)\n"
         "async def main():\n"
-        "    try: await asyncio.wait_for(app.serve(), 0.1)\n"
+        "    try: await asyncio.wait_for(app.serve(), 1)\n"
         "    except TimeoutError: say('timed out')\n"
         "asyncio.run(main())"
     )

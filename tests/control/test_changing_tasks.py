@@ -3,9 +3,6 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Literal
 
 import pytest
 
@@ -27,62 +24,14 @@ from aioclock.exceptions import (
     TaskDeclarationError,
     TaskIdNotFound,
 )
-from aioclock.runs import Run
-from aioclock.testing import Simulation, simulate
 from aioclock.triggers import BaseTrigger
+from timelines import due, letters, offset, period, simulated, sleeping
 
 pytestmark = pytest.mark.filterwarnings("ignore:On(StartUp|ShutDown):DeprecationWarning")
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def simulated(app: AioClock) -> Simulation:
-    return simulate(app, start=START)
-
-
-def offset(moment: datetime | None) -> float:
-    assert moment is not None
-    return (moment - START).total_seconds()
-
-
-def due(runs: list[Run], outcome: str | None = None, reason: str | None = None) -> list[float]:
-    return [
-        offset(run.scheduled_at)
-        for run in runs
-        if (outcome is None or run.outcome == outcome) and (reason is None or run.reason == reason)
-    ]
-
-
-def sleeping(seconds: float, result: Any = None) -> Callable[[], Any]:
-    async def nap() -> Any:
-        await asyncio.sleep(seconds)
-        return result
-
-    return nap
-
-
-class Letters(BaseTrigger[Literal["LETTERS"]]):
-    """Waits by itself: each letter in the box is an event, and taking it out can't be undone."""
-
-    type_: Literal["LETTERS"] = "LETTERS"
-    box: Any
-    taken: Any
-
-    async def trigger_next(self) -> None:
-        self.taken.append(await self.box.get())
-
-
-def letters() -> Letters:
-    return Letters(box=asyncio.Queue(), taken=[])
 
 
 def report() -> str:
     return "plain"
-
-
-def period(app: AioClock, ref: Any) -> float:
-    first, second = app.next_ticks(ref, count=2)
-    return (second - first).total_seconds() / 3600
 
 
 # Another trigger

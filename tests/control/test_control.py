@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,37 +21,10 @@ from aioclock.exceptions import (
     TaskDeclarationError,
     TaskIdNotFound,
 )
-from aioclock.runs import Run
-from aioclock.testing import Simulation, simulate
+from aioclock.testing import Simulation
+from timelines import due, period, simulated, sleeping
 
 pytestmark = pytest.mark.filterwarnings("ignore:On(StartUp|ShutDown):DeprecationWarning")
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def simulated(app: AioClock) -> Simulation:
-    return simulate(app, start=START)
-
-
-def offset(moment: datetime | None) -> float:
-    assert moment is not None
-    return (moment - START).total_seconds()
-
-
-def due(runs: list[Run], outcome: str | None = None, reason: str | None = None) -> list[float]:
-    return [
-        offset(run.scheduled_at)
-        for run in runs
-        if (outcome is None or run.outcome == outcome) and (reason is None or run.reason == reason)
-    ]
-
-
-def sleeping(seconds: float, result: Any = None) -> Callable[[], Any]:
-    async def nap() -> Any:
-        await asyncio.sleep(seconds)
-        return result
-
-    return nap
 
 
 # Where commands come from
@@ -305,11 +277,6 @@ def app_with_copies() -> AioClock:
     app.task(trigger=Every(hours=3), name="daily report")(sleeping(0))
     app.task(trigger=Every(hours=4), name="etl.load")(sleeping(0))
     return app
-
-
-def period(app: AioClock, ref: Any) -> float:
-    first, second = app.next_ticks(ref, count=2)
-    return (second - first).total_seconds() / 3600
 
 
 def test_a_task_is_told_by_its_key_its_id_the_text_of_that_and_by_the_key_of_a_copy() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import anyio.from_thread
@@ -236,26 +237,31 @@ def test_commands_work_in_a_thread_that_outlives_the_serving_and_its_event_loop(
     assert after == ["late", "done"]
 
 
+def at_once(loop: asyncio.AbstractEventLoop, *commands: Callable[[], object]) -> None:
+    """Give each command from a thread of its own while *loop* stands still: it carries out one right after another."""
+    waiting, go_on = threading.Event(), threading.Event()
+    loop.call_soon_threadsafe(lambda: (waiting.set(), go_on.wait(PATIENCE_S)))
+    assert waiting.wait(PATIENCE_S)
+    threads = [threading.Thread(target=command) for command in commands]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while len(loop._ready) < len(threads) and time.monotonic() < deadline:  # type: ignore[attr-defined] # who waits for it
+        time.sleep(0.001)
+    go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+
+
 def test_two_threads_that_add_a_task_at_once_each_get_their_own() -> None:
     app = app_with_work()
     got: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        got[name] = app.add_task(done, trigger=Once(), name=name).key
+
     with serving_elsewhere(app) as loop:
-        waiting, go_on = threading.Event(), threading.Event()
-        loop.call_soon_threadsafe(lambda: (waiting.set(), go_on.wait(PATIENCE_S)))
-        assert waiting.wait(PATIENCE_S)
-        # The loop stands still, so both commands wait for it and are carried out one right after the other.
-        threads = [
-            threading.Thread(target=lambda n=n: got.update({n: app.add_task(done, trigger=Once(), name=n).key}))
-            for n in ("one", "two", "three")
-        ]
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + PATIENCE_S
-        while len(loop._ready) < 3 and time.monotonic() < deadline:  # type: ignore[attr-defined] # who waits for it
-            time.sleep(0.001)
-        go_on.set()
-        for thread in threads:
-            thread.join(PATIENCE_S)
+        at_once(loop, *(partial(add, name) for name in ("one", "two", "three")))
     assert got == {"one": "one", "two": "two", "three": "three"}
 
 
@@ -272,18 +278,7 @@ def test_of_two_threads_that_remove_a_task_at_once_the_second_is_told_that_it_is
             errors.append(error)
 
     with serving_elsewhere(app) as loop:
-        waiting, go_on = threading.Event(), threading.Event()
-        loop.call_soon_threadsafe(lambda: (waiting.set(), go_on.wait(PATIENCE_S)))
-        assert waiting.wait(PATIENCE_S)
-        threads = [threading.Thread(target=remove) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + PATIENCE_S
-        while len(loop._ready) < 2 and time.monotonic() < deadline:  # type: ignore[attr-defined] # who waits for it
-            time.sleep(0.001)
-        go_on.set()
-        for thread in threads:
-            thread.join(PATIENCE_S)
+        at_once(loop, remove, remove)
     refused = [error for error in errors if error is not None]
     assert [type(error) for error in refused] == [TaskIdNotFound]
 
@@ -357,10 +352,10 @@ def test_runs_asked_for_outside_a_serving_know_their_time_whichever_loop_they_ar
         seen.append(run)
 
     before = datetime.now(UTC)
-    threads = [threading.Thread(target=lambda: asyncio.run(app.run_now("work"))) for _ in range(3)]
-    for thread in threads:
+    for _ in range(3):
+        # One after the other: an app works on one event loop at a time.
+        thread = threading.Thread(target=lambda: asyncio.run(app.run_now("work")))
         thread.start()
-    for thread in threads:
         thread.join(PATIENCE_S)
     after = datetime.now(UTC)
     assert len(app.runs("work", outcome="succeeded")) == 3

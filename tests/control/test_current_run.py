@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, copy_context
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -14,28 +13,10 @@ import pytest
 from aioclock import AioClock, CurrentRun, Depends, Every, Forever, Once, Retry, Run, current_run
 from aioclock.events import RunFailed
 from aioclock.exceptions import ServingError
-from aioclock.testing import Simulation, simulate
 from aioclock.triggers import BaseTrigger
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
+from timelines import offset, simulated, sleeping
 
 word: ContextVar[str] = ContextVar("word", default="nothing")
-
-
-def simulated(app: AioClock) -> Simulation:
-    return simulate(app, start=START)
-
-
-def offset(moment: datetime | None) -> float:
-    assert moment is not None
-    return (moment - START).total_seconds()
-
-
-def sleeping(seconds: float) -> Callable[[], Any]:
-    async def nap() -> None:
-        await asyncio.sleep(seconds)
-
-    return nap
 
 
 def helper() -> Run:

@@ -4,17 +4,15 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
 from aioclock import AioClock, Cron, Depends, Every, Forever, Group, Once, OnShutDown, OnStartUp, Retry
 from aioclock._engine import ledger, listeners, runner, serving
-from aioclock.clock import LONGEST_SLEEP_S
 from aioclock.events import (
     ClockStepped,
     Event,
@@ -39,20 +37,9 @@ from aioclock.events import (
 )
 from aioclock.exceptions import TaskDeclarationError
 from aioclock.runs import RunFacts, run_of
-from aioclock.testing import Simulation, VirtualClock, VirtualEventLoop, simulate
+from timelines import START, offset, on_a_clock_that_may_be_set, set_wall_clock, simulated, sleeping
 
 pytestmark = pytest.mark.filterwarnings("ignore:On(StartUp|ShutDown):DeprecationWarning")
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def simulated(app: AioClock) -> Simulation:
-    return simulate(app, start=START)
-
-
-def offset(moment: datetime | None) -> float:
-    assert moment is not None
-    return (moment - START).total_seconds()
 
 
 def heard_by(app: AioClock, *kinds: type[Event], task: str | None = None) -> list[Any]:
@@ -82,13 +69,6 @@ def failing(times: int = 10**9, takes_s: float = 0) -> Callable[[], Any]:
             raise OSError("no answer")
 
     return work
-
-
-def sleeping(seconds: float) -> Callable[[], Any]:
-    async def nap() -> None:
-        await asyncio.sleep(seconds)
-
-    return nap
 
 
 # The stories of servings
@@ -324,18 +304,6 @@ def test_a_serving_that_does_not_get_into_its_lifespan_is_not_told() -> None:
     with pytest.raises(OSError), simulated(app):  # noqa: PT011 - the class says it all
         pass
     assert told == []
-
-
-@contextmanager
-def on_a_clock_that_may_be_set(app: AioClock) -> Iterator[Simulation]:
-    with patch.object(VirtualClock, "longest_sleep_s", LONGEST_SLEEP_S, create=True), simulated(app) as sim:
-        yield sim
-
-
-async def set_wall_clock(step: timedelta) -> None:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualEventLoop)
-    loop.clock.start += step
 
 
 @pytest.mark.parametrize("step", [timedelta(hours=3), timedelta(hours=-3)])

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal
-from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aioclock import AioClock, At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
-from aioclock.clock import LONGEST_SLEEP_S
-from aioclock.testing import Simulation, VirtualClock, VirtualEventLoop, simulate
+from aioclock.testing import Simulation, simulate
 from aioclock.triggers import BaseTrigger
+from timelines import on_a_clock_that_may_be_set, set_wall_clock
 
 pytestmark = pytest.mark.filterwarnings("ignore:On(StartUp|ShutDown):DeprecationWarning")
 
@@ -246,18 +245,12 @@ def test_of_ticks_that_follow_runs_at_most_the_next_is_foretold(trigger: BaseTri
         assert foretold in ([], fired(sim)[:1], fired(sim)[1:2])
 
 
-async def set_wall_clock(step: timedelta) -> None:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualEventLoop)
-    loop.clock.start += step
-
-
 @pytest.mark.parametrize("trigger", [Every(minutes=30, mode="fixed_delay"), Every(minutes=30)])
 @pytest.mark.parametrize("step", [timedelta(hours=3), timedelta(hours=-3)])
 def test_after_a_step_of_the_clock_ticks_are_foretold_by_the_new_time(trigger: BaseTrigger, step: timedelta) -> None:
     app = app_with(trigger)
     app.task(trigger=Cron(cron="* * * * *", tz="UTC"), name="minutely")(nothing)  # looks at the clock
-    with patch.object(VirtualClock, "longest_sleep_s", LONGEST_SLEEP_S, create=True), simulated(app) as sim:
+    with on_a_clock_that_may_be_set(app, start=START) as sim:
         sim.advance(minutes=5)
         sim.run(set_wall_clock(step))
         sim.advance(minutes=2)

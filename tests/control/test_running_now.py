@@ -1,8 +1,7 @@
 """Runs that are asked for, and runs that are cancelled."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,37 +21,9 @@ from aioclock.exceptions import (
     RunSkippedError,
     TaskTimeoutError,
 )
-from aioclock.runs import Run
-from aioclock.testing import Simulation, simulate
+from timelines import START, due, offset, simulated, sleeping
 
 pytestmark = pytest.mark.filterwarnings("ignore:On(StartUp|ShutDown):DeprecationWarning")
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def simulated(app: AioClock) -> Simulation:
-    return simulate(app, start=START)
-
-
-def offset(moment: datetime | None) -> float:
-    assert moment is not None
-    return (moment - START).total_seconds()
-
-
-def due(runs: list[Run], outcome: str | None = None, reason: str | None = None) -> list[float]:
-    return [
-        offset(run.scheduled_at)
-        for run in runs
-        if (outcome is None or run.outcome == outcome) and (reason is None or run.reason == reason)
-    ]
-
-
-def sleeping(seconds: float, result: Any = None) -> Callable[[], Any]:
-    async def nap() -> Any:
-        await asyncio.sleep(seconds)
-        return result
-
-    return nap
 
 
 # Running now

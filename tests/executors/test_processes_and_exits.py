@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from processes import PATIENCE_S, runs, wait_until
+
 SCRIPT = """
 import asyncio, os, signal, sys, time
 from pathlib import Path
@@ -21,6 +23,11 @@ def work(seconds):
     os.rename("pid.new", "pid")
     time.sleep(seconds)
     return "done"
+
+def wait_for(name):
+    give_up = time.monotonic() + 15
+    while not Path(name).exists() and time.monotonic() < give_up:
+        time.sleep(0.01)
 
 pool = ProcessPool(1)
 
@@ -37,7 +44,6 @@ if __name__ == "__main__":
 WORK = SCRIPT + "    print(asyncio.run(pool.run(work, (float(sys.argv[1]),), {})))\n"
 ABANDON = SCRIPT + "    loop = asyncio.new_event_loop()\n    call = loop.run_until_complete(abandon())\n"
 UNGUARDED = SCRIPT.partition("if __name__")[0] + "asyncio.run(pool.run(work, (0,), {}))\n"
-PATIENCE_S = 15.0
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -60,23 +66,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         with suppress(ProcessLookupError):
             script.kill()
         script.communicate()
-
-
-def runs(pid: int) -> bool:
-    """Tell whether a process runs; one that is dead and that nobody looked after does not."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return sys.platform != "linux"
-    return False
-
-
-def wait_until(true: Callable[[], bool], *, seconds: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.005)
 
 
 def pid_in(folder: Path) -> int:
@@ -103,20 +92,22 @@ def test_a_hanging_worker_does_not_keep_its_parent_from_exiting(start: Start, tm
 
 
 def test_ctrl_c_reaches_the_parent_only_and_an_idle_worker_ends_with_it(start: Start, tmp_path: Path) -> None:
-    script = start(WORK, "0.3")
+    script = start(WORK.replace("time.sleep(seconds)", 'wait_for("enough")'), "0")
     worker = pid_in(tmp_path)
     os.killpg(script.pid, signal.SIGINT)
     os.kill(worker, signal.SIGINT)
+    (tmp_path / "enough").touch()
     assert script.communicate(timeout=PATIENCE_S) == ("told\ndone\n", "")
     assert not runs(worker)
 
 
 def test_ctrl_c_does_not_hit_a_worker_that_is_starting(start: Start, tmp_path: Path) -> None:
-    script = start(WORK, "0")
+    script = start(WORK.replace("pool =", "if __name__ != '__main__': wait_for('hit')\npool ="), "0")
     deadline = time.monotonic() + PATIENCE_S
     while not (tmp_path / "pid").exists() and script.poll() is None and time.monotonic() < deadline:
         if (tmp_path / "guarded").exists():
             os.killpg(script.pid, signal.SIGINT)
+            (tmp_path / "hit").touch()  # before that the worker does not get through its start
         time.sleep(0.02)
     out, errors = script.communicate(timeout=PATIENCE_S)
     assert out.startswith("told\n")

@@ -6,13 +6,11 @@ show that work in them is really killed. They get a few cells at the end.
 """
 
 import asyncio
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from importlib import import_module
 from itertools import count, pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -451,16 +449,6 @@ def die():
     calls("die")
     os._exit(3)
 '''
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("jobs")
-    (folder / "jobs_of_the_matrix.py").write_text(JOBS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)  # a worker gets the parent's path
-        yield import_module("jobs_of_the_matrix")
-    del sys.modules["jobs_of_the_matrix"]
 
 
 @pytest.fixture

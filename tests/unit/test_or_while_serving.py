@@ -1,22 +1,17 @@
 """Several triggers of one task while it is served: grids, pauses after runs, waits and quotas together."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
-from unittest.mock import patch
 
 import pytest
 
 from aioclock import AioClock, Cron, Every, Forever, Once, OrTrigger, Outcome
 from aioclock.api import get_metadata_of_all_tasks
-from aioclock.clock import LONGEST_SLEEP_S
 from aioclock.runs import Run
-from aioclock.testing import Simulation, VirtualClock, simulate
+from aioclock.testing import Simulation
 from aioclock.triggers import BaseTrigger
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
+from timelines import START, block, due, on_a_clock_that_may_be_set, set_wall_clock, simulated, sleeping
 
 
 class Waiting(BaseTrigger[Literal["WAITING"]]):
@@ -64,16 +59,9 @@ class Fatally(Waiting):
         raise Fatal
 
 
-def taking(seconds: float) -> Any:
-    async def work() -> None:
-        await asyncio.sleep(seconds)
-
-    return work
-
-
 def served(trigger: BaseTrigger[Any], *, takes_s: float = 0) -> AioClock:
     app = AioClock()
-    app.task(trigger=trigger, name="work")(taking(takes_s))
+    app.task(trigger=trigger, name="work")(sleeping(takes_s))
     return app
 
 
@@ -82,7 +70,7 @@ def starts(runs: list[Run]) -> list[float]:
 
 
 def runs_of(trigger: BaseTrigger[Any], seconds: float, *, takes_s: float = 0) -> list[Run]:
-    with simulate(served(trigger, takes_s=takes_s), start=START) as sim:
+    with simulated(served(trigger, takes_s=takes_s)) as sim:
         sim.advance(seconds=seconds)
         return sim.runs("work")
 
@@ -123,7 +111,7 @@ def test_forever_beside_a_grid_runs_without_pause_and_skips_what_falls_into_a_ru
 
 def test_a_quota_that_is_used_up_while_a_child_waits_for_the_end_of_a_run_closes_that_child() -> None:
     trigger = OrTrigger(triggers=[Once(), Forever()], max_loop_count=1)
-    with simulate(served(trigger, takes_s=2), start=START) as sim:
+    with simulated(served(trigger, takes_s=2)) as sim:
         sim.advance(seconds=60)
         assert starts(sim.runs()) == [0]
         assert is_over(sim)
@@ -136,7 +124,7 @@ def test_a_limited_child_that_follows_runs_is_closed_for_good_when_its_count_is_
 
 def test_a_child_that_waits_by_itself_uses_up_the_quota_of_all() -> None:
     trigger = OrTrigger(triggers=[Waiting(seconds=4), Every(seconds=10)], max_loop_count=3)
-    with simulate(served(trigger), start=START) as sim:
+    with simulated(served(trigger)) as sim:
         sim.advance(seconds=60)
         assert starts(sim.runs()) == [4, 8, 10]
         assert is_over(sim)
@@ -144,7 +132,7 @@ def test_a_child_that_waits_by_itself_uses_up_the_quota_of_all() -> None:
 
 def test_a_grid_uses_up_the_quota_of_a_child_that_waits_by_itself() -> None:
     trigger = OrTrigger(triggers=[Waiting(seconds=1_000), Every(seconds=10)], max_loop_count=2)
-    with simulate(served(trigger), start=START) as sim:
+    with simulated(served(trigger)) as sim:
         sim.advance(seconds=60)
         assert starts(sim.runs()) == [10, 20]
         assert is_over(sim)
@@ -157,7 +145,7 @@ def test_an_event_that_comes_during_another_childs_run_waits_for_its_end() -> No
 
 def test_an_event_that_waits_for_the_end_of_the_last_run_that_a_quota_allows_brings_none() -> None:
     trigger = OrTrigger(triggers=[Waiting(seconds=12), Every(seconds=10)], max_loop_count=1)
-    with simulate(served(trigger, takes_s=5), start=START) as sim:
+    with simulated(served(trigger, takes_s=5)) as sim:
         sim.advance(seconds=60)
         assert starts(sim.runs()) == [10]
         assert is_over(sim)
@@ -166,14 +154,14 @@ def test_an_event_that_waits_for_the_end_of_the_last_run_that_a_quota_allows_bri
 @pytest.mark.parametrize("kind", [Defiant, Sulking])
 def test_a_trigger_that_defies_its_cancellation_gets_no_run_beyond_the_quota(kind: type[Waiting]) -> None:
     trigger = OrTrigger(triggers=[kind(seconds=1_000), Every(seconds=10)], max_loop_count=1)
-    with simulate(served(trigger), start=START) as sim:
+    with simulated(served(trigger)) as sim:
         sim.advance(seconds=60)
         assert starts(sim.runs()) == [10]
         assert is_over(sim)
 
 
 def test_a_trigger_that_defies_its_cancellation_gets_no_run_after_a_stop() -> None:
-    with simulate(served(Defiant(seconds=1_000)), start=START) as sim:
+    with simulated(served(Defiant(seconds=1_000))) as sim:
         sim.advance(seconds=10)
     assert [(run.outcome, run.reason) for run in sim.runs()] == [(Outcome.SKIPPED, "stopping")]
     assert sim.now == START + timedelta(seconds=10)
@@ -181,8 +169,8 @@ def test_a_trigger_that_defies_its_cancellation_gets_no_run_after_a_stop() -> No
 
 def test_a_trigger_that_ends_by_no_exception_ends_itself_alone_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
     app = served(Fatally(seconds=5))
-    app.task(trigger=Every(seconds=10, max_loop_count=2), name="other")(taking(0))
-    with simulate(app, start=START) as sim:
+    app.task(trigger=Every(seconds=10, max_loop_count=2), name="other")(sleeping(0))
+    with simulated(app) as sim:
         sim.advance(seconds=60)
         assert starts(sim.runs()) == [10, 20]
         assert is_over(sim)
@@ -200,7 +188,7 @@ def test_a_run_that_fails_at_once_after_a_wait_that_takes_no_time_is_followed_by
             raise OSError("on purpose")
         await asyncio.sleep(1)
 
-    with simulate(app, start=START) as sim:
+    with simulated(app) as sim:
         sim.advance(seconds=2)
     assert times == [0, 0.1, 0.3, 0.7, 1.7, 1.8, 2]
 
@@ -209,33 +197,21 @@ def test_a_run_that_fails_at_once_after_a_wait_that_takes_no_time_is_followed_by
 
 
 def test_a_tick_of_one_instant_that_another_child_has_answered_late_is_not_run_again() -> None:
-    async def block() -> None:
-        asyncio.get_running_loop()._now_s += 35  # type: ignore[attr-defined]
-
     trigger = OrTrigger(triggers=[Every(seconds=10), Every(seconds=15), Cron(cron="* * * * * */30", tz="UTC")])
-    with simulate(served(trigger), start=START) as sim:
-        sim.run(block())
+    with simulated(served(trigger)) as sim:
+        sim.run(block(35))
         sim.advance(seconds=10)
         runs = sim.runs()
-    assert [(run.scheduled_at - START).total_seconds() for run in runs] == [30, 40, 45]
+    assert due(runs) == [30, 40, 45]
     assert runs[0].missed == 3  # 10, 15 and 20
 
 
-@contextmanager
-def on_a_clock_that_may_be_set(app: AioClock) -> Iterator[Simulation]:
-    with patch.object(VirtualClock, "longest_sleep_s", LONGEST_SLEEP_S, create=True), simulate(app, start=START) as sim:
-        yield sim
-
-
 def test_a_step_of_the_wall_clock_changes_what_it_calls_the_ticks_of_an_interval_but_not_when_they_are() -> None:
-    async def set_ahead() -> None:
-        asyncio.get_running_loop().clock.start += timedelta(hours=3)  # type: ignore[attr-defined]
-
     app = served(OrTrigger(triggers=[Every(minutes=30), Cron(cron="0 0 1 1 *", tz="UTC")]))
-    app.task(trigger=Once(), name="once")(taking(0))
+    app.task(trigger=Once(), name="once")(sleeping(0))
     with on_a_clock_that_may_be_set(app) as sim:
         sim.advance(minutes=45)
-        sim.run(set_ahead())
+        sim.run(set_wall_clock(timedelta(hours=3)))
         sim.advance(minutes=20)
         runs = sim.runs("work")
     hours = [(run.scheduled_at - START) / timedelta(hours=1) for run in runs]
@@ -244,15 +220,12 @@ def test_a_step_of_the_wall_clock_changes_what_it_calls_the_ticks_of_an_interval
 
 
 def test_an_instant_that_an_interval_answered_is_not_run_again_when_the_wall_clock_lags_a_little() -> None:
-    async def set_back() -> None:
-        asyncio.get_running_loop().clock.start -= timedelta(seconds=0.5)  # type: ignore[attr-defined]
-
     app = served(OrTrigger(triggers=[Every(seconds=60), Cron(cron="* * * * *", tz="UTC")]))
     with on_a_clock_that_may_be_set(app) as sim:
         sim.advance(seconds=50)
-        sim.run(set_back())
+        sim.run(set_wall_clock(timedelta(seconds=-0.5)))
         sim.advance(seconds=30)
-        assert [(run.scheduled_at - START).total_seconds() for run in sim.runs()] == [60]
+        assert due(sim.runs()) == [60]
 
 
 # Looking ahead
@@ -263,7 +236,7 @@ def test_the_next_tick_of_or_is_the_first_of_those_that_are_known() -> None:
         return [metadata.trigger.expected_trigger_time for metadata in await get_metadata_of_all_tasks(app)]
 
     app = served(OrTrigger(triggers=[Waiting(seconds=7), Every(seconds=10), Cron(cron="* * * * *", tz="UTC")]))
-    app.task(trigger=Forever(), name="busy")(taking(1_000))
-    with simulate(app, start=START) as sim:
+    app.task(trigger=Forever(), name="busy")(sleeping(1_000))
+    with simulated(app) as sim:
         assert sim.run(expected()) == [START + timedelta(seconds=7), None]
     assert asyncio.run(expected()) == [None, None]

@@ -1,7 +1,7 @@
 """Users' pure triggers on the agenda: right, wrong, and broken for a while."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 
 from aioclock import AioClock, Every, OrTrigger
 from aioclock.runs import Run
-from aioclock.testing import Simulation, VirtualEventLoop, simulate
 from aioclock.triggers import BaseTrigger
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
+from timelines import block, due, offset, simulated
 
 
 class Clockwork(BaseTrigger[Literal["CLOCKWORK"]]):
@@ -92,13 +90,11 @@ def _noting(ran: list[int]) -> Any:
     return work
 
 
-def seconds_of(runs: list[Run]) -> list[float]:
-    return [(run.scheduled_at - START).total_seconds() for run in runs]
-
-
-def runs_of(trigger: BaseTrigger[Any], seconds: float) -> list[Run]:
+def runs_of(trigger: BaseTrigger[Any], seconds: float, *, blocked_s: float = 0) -> list[Run]:
     app, _ = served(trigger)
-    with simulate(app, start=START) as sim:
+    with simulated(app) as sim:
+        if blocked_s:
+            sim.run(block(blocked_s))
         sim.advance(seconds=seconds)
         return sim.runs("work")
 
@@ -107,28 +103,18 @@ def failures(caplog: pytest.LogCaptureFixture) -> list[float]:
     return [record.delay_s for record in caplog.records if "trigger of work failed" in record.getMessage()]  # type: ignore[attr-defined]
 
 
-def block(sim: Simulation, seconds: float) -> None:
-    """Let time pass in which nobody has a turn."""
-
-    async def blocking() -> None:
-        assert isinstance(sim._loop, VirtualEventLoop)
-        sim._loop._now_s += seconds
-
-    sim.run(blocking())
-
-
 def test_a_trigger_that_fails_when_serving_begins_is_asked_again_and_keeps_its_grid(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     runs = runs_of(Broken(broken=range(3)), 35)
-    assert seconds_of(runs) == [10, 20, 30]
+    assert due(runs) == [10, 20, 30]
     assert failures(caplog) == pytest.approx([0.1, 0.2, 0.4])
     assert caplog.records[0].exc_info is not None
 
 
 def test_a_trigger_that_recovers_begins_its_back_off_anew(caplog: pytest.LogCaptureFixture) -> None:
     runs = runs_of(Broken(broken=range(2, 4)), 25)
-    assert seconds_of(runs) == [10, 20]
+    assert due(runs) == [10, 20]
     assert [run.lateness_s for run in runs] == pytest.approx([0, 0.3])
     runs_of(Broken(broken=range(5, 6)), 65)
     assert failures(caplog) == pytest.approx([0.1, 0.2, 0.1])
@@ -145,14 +131,14 @@ def test_a_trigger_that_fails_for_good_is_asked_ever_less_often(caplog: pytest.L
 def test_a_failing_trigger_keeps_no_other_task_from_running() -> None:
     app, _ = served(Broken(broken=range(10**6)))
     app.task(trigger=Every(seconds=10), name="other")(_noting([]))
-    with simulate(app, start=START) as sim:
+    with simulated(app) as sim:
         sim.advance(seconds=35)
-        assert seconds_of(sim.runs("other")) == [10, 20, 30]
+        assert due(sim.runs("other")) == [10, 20, 30]
 
 
 def test_serving_ends_when_a_trigger_that_failed_at_first_turns_out_to_have_no_tick() -> None:
     app, ran = served(Exhausted())
-    with simulate(app, start=START) as sim:
+    with simulated(app) as sim:
         sim.advance(seconds=1)
         assert sim._serving is not None
         assert sim._serving.done()
@@ -161,12 +147,12 @@ def test_serving_ends_when_a_trigger_that_failed_at_first_turns_out_to_have_no_t
 
 def test_a_failing_child_of_or_does_not_silence_the_others() -> None:
     runs = runs_of(OrTrigger(triggers=[Broken(broken=range(10**6)), Every(seconds=10)]), 35)
-    assert seconds_of(runs) == [10, 20, 30]
+    assert due(runs) == [10, 20, 30]
 
 
 def test_a_child_of_or_that_recovers_gets_its_ticks_back() -> None:
     runs = runs_of(OrTrigger(triggers=[Broken(period_s=15, broken=range(2)), Every(seconds=10)]), 35)
-    assert seconds_of(runs) == [10, 15, 20, 30]
+    assert due(runs) == [10, 15, 20, 30]
 
 
 @pytest.mark.parametrize("back_s", [0, 5])
@@ -185,32 +171,24 @@ def test_an_answer_without_a_zone_is_an_error_of_the_trigger(caplog: pytest.LogC
 
 
 def test_ticks_that_passed_are_one_run_of_the_latest_for_a_users_trigger_too() -> None:
-    app, _ = served(Clockwork())
-    with simulate(app, start=START) as sim:
-        block(sim, 45)
-        sim.advance(seconds=10)
-        runs = sim.runs("work")
-    assert seconds_of(runs) == [40, 50]
+    runs = runs_of(Clockwork(), 10, blocked_s=45)
+    assert due(runs) == [40, 50]
     assert [(run.missed, run.lateness_s) for run in runs] == [(3, 5), (0, 0)]
 
 
 def test_a_gap_of_more_ticks_than_are_counted_still_ends_with_the_latest() -> None:
-    app, _ = served(Clockwork(period_s=1))
-    with simulate(app, start=START) as sim:
-        block(sim, 90_000)
-        sim.advance(seconds=2)
-        runs = sim.runs("work")
-    assert seconds_of(runs) == [90_000, 90_001, 90_002]
+    runs = runs_of(Clockwork(period_s=1), 2, blocked_s=90_000)
+    assert due(runs) == [90_000, 90_001, 90_002]
     assert 1_000 <= runs[0].missed < 90_000
 
 
 def test_a_trigger_that_knows_of_no_passed_ticks_has_them_one_by_one() -> None:
     app, ran = served(Modest())
-    with simulate(app, start=START) as sim:
-        block(sim, 45)
+    with simulated(app) as sim:
+        sim.run(block(45))
         sim.advance(seconds=10)
         runs = sim.runs("work")
-    assert seconds_of(runs) == [10, 20, 30, 40, 50]
+    assert due(runs) == [10, 20, 30, 40, 50]
     assert sum(run.missed for run in runs) == 0
     assert len(ran) == len([run for run in runs if run.started_at is not None])
 
@@ -221,12 +199,12 @@ def test_no_tick_of_a_users_trigger_is_lost_or_doubled_however_the_loop_is_block
     period_s: int, pauses: list[tuple[int, int]]
 ) -> None:
     app, _ = served(Clockwork(period_s=period_s))
-    with simulate(app, start=START) as sim:
+    with simulated(app) as sim:
         for quiet, blocked in pauses:
             sim.advance(seconds=quiet)
-            block(sim, blocked)
+            sim.run(block(blocked))
         sim.advance(seconds=0.5)
-        runs, passed = sim.runs("work"), (sim.now - START).total_seconds()
+        runs, passed = sim.runs("work"), offset(sim.now)
     assert sum(1 + run.missed for run in runs) == passed // period_s
     assert all(sooner.scheduled_at < later.scheduled_at for sooner, later in pairwise(runs))
 

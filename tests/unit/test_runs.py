@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from contextvars import copy_context
 from typing import Any, cast
 
@@ -140,8 +139,13 @@ def test_a_thread_that_outlives_its_timeout_and_its_grace_is_reported_once(monke
     # The real clock: virtual time waits for threads, so none ever outlives anything there.
     monkeypatch.setattr(run_module, "CANCEL_GRACE_S", 0.05)
 
+    let_go = threading.Event()
+
     async def outlived() -> list[Any]:
-        run, keeper = begun(as_async(lambda: time.sleep(0.3), None), timeout=0.05)
+        run, keeper = begun(as_async(lambda: let_go.wait(10), None), timeout=0.05)
+        while "stuck" not in keeper.account and not run.handle.done():  # noqa: ASYNC110 - an account sets no event
+            await asyncio.sleep(0.01)
+        let_go.set()
         await asyncio.wait((run.handle,))
         return keeper.account
 
@@ -266,11 +270,11 @@ def test_a_run_that_a_stranger_cancels_is_cancelled_and_the_schedule_goes_on() -
 
 def test_a_thread_that_nobody_waits_for_any_more_still_holds_virtual_time_back() -> None:
     done: list[int] = []
-    begun = threading.Event()
+    begun, let_go = threading.Event(), threading.Event()
 
     def slow() -> None:
         begun.set()
-        time.sleep(0.05)
+        let_go.wait(10)
         done.append(1)
 
     async def abandon() -> None:
@@ -284,5 +288,6 @@ def test_a_thread_that_nobody_waits_for_any_more_still_holds_virtual_time_back()
     with simulate(AioClock(), start=START) as sim:
         sim.run(abandon())
         assert done == []
+        threading.Timer(0.05, let_go.set).start()
         sim.advance(seconds=1)
         assert done == [1]
