@@ -22,7 +22,6 @@ from aioclock.executors import (
     as_process_call,
     executor_for,
     require_executor,
-    require_picklable,
 )
 from aioclock.logger import logger
 from aioclock.policies import NO_POLICIES, Executor, Policies, PolicyArgs
@@ -186,10 +185,9 @@ class Task:
     def _where_it_runs(self, owner: str) -> Callable[..., Awaitable[Any]]:
         executor = self.executor
         if executor == "process":
-            require_picklable(self.func, owner=owner)
             if self.pool is None:
                 self.pool = ProcessPool()
-            return as_process_call(self.func, self.pool)
+            return as_process_call(self.func, self.pool, owner=owner)
         if executor == "thread":
             return as_async(self.func, self.limiter)
         return self.func if is_async_callable(self.func) else as_loop_call(self.func)

@@ -1,10 +1,9 @@
 """Where a function runs: on the event loop, in a worker thread or in a worker process."""
 
 from aioclock.executors._loop import as_loop_call, executor_for, require_executor
-from aioclock.executors._pickling import require_picklable
-from aioclock.executors._processes import ProcessPool, as_process_call
+from aioclock.executors._pool import ProcessPool, as_process_call
+from aioclock.executors._readiness import leave_unready_worker
 from aioclock.executors._threads import as_async, cancel
-from aioclock.executors._worker import leave_unready_worker
 
 __all__ = [
     "ProcessPool",
@@ -15,5 +14,4 @@ __all__ = [
     "executor_for",
     "leave_unready_worker",
     "require_executor",
-    "require_picklable",
 ]

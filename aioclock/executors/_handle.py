@@ -17,7 +17,8 @@ from weakref import WeakSet
 from anyio import CancelScope, CapacityLimiter
 from anyio.to_thread import run_sync
 
-from aioclock.executors._worker import PROCESS_NAME, prepare
+from aioclock.executors._readiness import PROCESS_NAME
+from aioclock.executors._worker import prepare
 
 __all__ = ["Worker", "see_off"]
 

@@ -1,22 +1,22 @@
-"""Functions in worker processes: they can be killed, and what they compute keeps nobody waiting."""
+"""Worker processes: which there are, and which one is asked."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
-from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from aioclock.exceptions import TaskDeclarationError, WorkerDiedError
+from aioclock.exceptions import WorkerDiedError
 from aioclock.executors._handle import Worker, see_off
 from aioclock.executors._pickling import pack, unpack
-from aioclock.executors._worker import UNGUARDED_MAIN, Failure, call, leave_unready_worker, ready
+from aioclock.executors._readiness import UNGUARDED_MAIN
+from aioclock.executors._worker import Failure, call, ready
 from aioclock.runs import run_source
 from aioclock.utils import callable_name
 
-__all__ = ["ProcessPool", "as_process_call"]
+__all__ = ["Workers"]
 
 GUARD_HINT = (
     'the main script runs its program when a worker process imports it; put that under `if __name__ == "__main__":`'
@@ -26,41 +26,20 @@ START_HINT = (
 )
 
 
-def as_process_call(func: Callable[..., Any], pool: "ProcessPool") -> Callable[..., Awaitable[Any]]:
-    """Return a coroutine function of the same signature as *func* that runs it in *pool*."""
-
-    @wraps(func)
-    async def in_process(*args: Any, **kwargs: Any) -> Any:
-        return await pool.run(func, args, kwargs)
-
-    return in_process
-
-
-class ProcessPool:
-    """Worker processes, started when needed and used again and again.
-
-    Any event loop may use it, one after the other.
+class Workers:
+    """The processes of one pool.
 
     Args:
-        size: How many may work at once; left out, as many as there are processors for this process.
+        size: How many may work at once; None: as many as there are processors for this process.
     """
 
-    def __init__(self, size: int | None = None) -> None:
-        if size is not None and size < 1:
-            raise TaskDeclarationError(f"a pool of processes needs a size of at least 1, got {size}")
+    def __init__(self, size: int | None) -> None:
         self._size = size or _usable_cpus()
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def run(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return what *func* returns in a worker process, which is killed if this is cancelled.
-
-        Raises:
-            WorkerDiedError: the process died before the function returned, or could not be started.
-            TypeError: an argument or the result can't be pickled.
-        """
-        leave_unready_worker()
         source = run_source.get()
         payload = pack(func, args, kwargs, None if source is None else source.snapshot())
         name = callable_name(func)
@@ -69,7 +48,6 @@ class ProcessPool:
         return unpack(reply, name)
 
     def close(self) -> None:
-        """End idle workers and kill busy ones, without waiting; the pool can be used again afterwards."""
         idle, self._idle = self._idle, []
         for worker in self._busy:
             worker.kill()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutine
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter, run_sync
@@ -65,16 +65,17 @@ def _begin(call: _ThreadCall, *args: Any, **kwargs: Any) -> Any:
     return call.func(*args, **kwargs) if call.claimed_by("thread") else None
 
 
-_default_limiters: "WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter]" = WeakKeyDictionary()
+_latest: tuple[ref[asyncio.AbstractEventLoop], CapacityLimiter] | None = None
+"""The event loop that asked last, and its default limiter."""
 
 
 def _default_limiter() -> CapacityLimiter:
     # anyio would look it up at every call, which takes as long as all the rest that we add.
-    loop = asyncio.get_running_loop()
-    limiter = _default_limiters.get(loop)
-    if limiter is None:
-        limiter = _default_limiters[loop] = current_default_thread_limiter()
-    return limiter
+    global _latest
+    loop, latest = asyncio.get_running_loop(), _latest
+    if latest is None or latest[0]() is not loop:
+        _latest = latest = ref(loop), current_default_thread_limiter()
+    return latest[1]
 
 
 _calls: "dict[asyncio.Task[Any], _ThreadCall]" = {}

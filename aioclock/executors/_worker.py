@@ -12,18 +12,14 @@ from traceback import format_exception
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aioclock.executors._readiness import begin
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-__all__ = ["PROCESS_NAME", "UNGUARDED_MAIN", "Failure", "call", "leave_unready_worker", "prepare", "ready"]
-
-PROCESS_NAME = "aioclock worker"
-UNGUARDED_MAIN = 79
-"""Exit code of a worker that found itself running the main script's program instead of importing it."""
+__all__ = ["Failure", "call", "prepare", "ready"]
 
 PARENT_CHECK_S = 1.0
-_begin: "list[Connection]" = []
-"""Where to announce each call; empty until this process is a worker that is ready."""
 
 
 class Failure(NamedTuple):
@@ -44,9 +40,9 @@ class _Sent:
         return self._run
 
 
-def prepare(begin: "Connection") -> None:
+def prepare(connection: "Connection") -> None:
     """Make this process a worker: deaf to signals, the head of its own process group, and bound to its parent."""
-    _begin.append(begin)
+    begin.append(connection)
     stops = (signal.SIGINT, signal.SIGTERM)
     for number in stops:
         signal.signal(number, _leave_to_parent)
@@ -75,24 +71,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def leave_unready_worker() -> None:
-    """End this process if it is a worker that is still importing the main script.
-
-    Whoever gets here then is a main script that runs its program when it is imported. The worker would never be ready,
-    and all of the app would run twice.
-    """
-    module = sys.modules.get("multiprocessing.process")
-    if module is not None and not _begin and module.current_process().name == PROCESS_NAME:
-        os._exit(UNGUARDED_MAIN)
-
-
 def ready() -> None:
     """Answer the first call, which tells that the worker has started."""
 
 
 def call(payload: bytes) -> bytes | Failure:
     """Run the call in *payload* and return its pickled result; whatever it raises comes back as a `Failure`."""
-    _begin[0].send_bytes(b"!")
+    begin[0].send_bytes(b"!")
     try:
         func, args, kwargs, run = _unpack(payload)
         with _within(run):

@@ -14,19 +14,20 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aioclock.exceptions import TaskDeclarationError, WorkerDiedError
-from aioclock.executors import ProcessPool, as_process_call, require_picklable
+from aioclock.executors import ProcessPool, as_process_call
+from aioclock.executors._pickling import require_picklable
 from aioclock.runs import Run, run_source
 from aioclock.testing import VirtualEventLoop
+from processes import PATIENCE_S, exists, runs, wait_until
 
 JOBS = '''
 import asyncio, os, signal, subprocess, sys, threading, time
@@ -141,20 +142,6 @@ hidden = undecorated
 undecorated = add
 '''
 
-PATIENCE_S = 15.0
-
-
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("jobs")
-    (folder / "jobs_of_processes.py").write_text(JOBS)
-    sys.path.insert(0, str(folder))
-    try:
-        yield import_module("jobs_of_processes")
-    finally:
-        sys.path.remove(str(folder))
-        del sys.modules["jobs_of_processes"]
-
 
 @pytest.fixture(scope="module")
 def pool(jobs: Any) -> Iterator[ProcessPool]:
@@ -172,27 +159,6 @@ def mortal_pool(jobs: Any) -> Iterator[ProcessPool]:
 
 def run(pool: ProcessPool, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
     return pool.run(func, args, kwargs)
-
-
-def exists(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
-
-
-def runs(pid: int) -> bool:
-    """Like `exists`, but a dead process that its adoptive parent never looked after does not count."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return exists(pid)
-
-
-def wait_until(true: Callable[[], bool], *, seconds: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.005)
 
 
 async def noted(path: Path) -> int:
@@ -224,7 +190,7 @@ async def test_an_async_function_runs_on_a_loop_of_the_worker(pool: ProcessPool,
 
 
 async def test_the_call_has_the_signature_of_its_function(pool: ProcessPool, jobs: Any) -> None:
-    call = as_process_call(jobs.add, pool)
+    call = as_process_call(jobs.add, pool, owner="task 'x'")
     assert inspect.iscoroutinefunction(call)
     assert inspect.signature(call) == inspect.signature(jobs.add)
     assert await call(1, second=3) == 4
