@@ -181,12 +181,27 @@ async def solve(model: CallModel, stack: AsyncExitStack, **given: Any) -> Any:
 
 def inject(model: CallModel) -> Callable[[], Awaitable[Any]]:
     """Return a coroutine function that resolves the dependencies of *model*, calls it and closes them."""
+    provider, needs_closing = model.dependency_provider, _needs_closing(model)
 
     async def call() -> Any:
+        if not needs_closing and not provider.overrides:
+            # An exit stack takes about as long as all the scheduling of a run.
+            return await model.asolve(stack=_NOTHING_TO_CLOSE, cache_dependencies={})
         async with AsyncExitStack() as stack:
-            return await solve(model, stack)
+            return await model.asolve(stack=stack, cache_dependencies={})
 
     return call
+
+
+_NOTHING_TO_CLOSE = AsyncExitStack()
+
+
+def _needs_closing(model: CallModel) -> bool:
+    """Tell whether a dependency of *model*, or one of theirs, is a generator."""
+    keys = (*model.dependencies.values(), *model.extra_dependencies)
+    return any(
+        below.is_generator or _needs_closing(below) for below in map(model.dependency_provider.get_dependant, keys)
+    )
 
 
 def require_resolvable(model: CallModel, *, owner: str, given: frozenset[str] = frozenset()) -> None:
