@@ -152,6 +152,8 @@ class LiveRun:
                 self._decide(outcome, error, result)
         finally:
             self._keeper.ended(self)
+            # Their context leads back to this run. Runs in cycles would keep the garbage collector busy.
+            self.handle = self._timer = None
 
     def _decide(self, outcome: Outcome, error: BaseException | None = None, result: object = None) -> None:
         self.outcome = outcome
