@@ -1,5 +1,6 @@
 """Which run starts, which waits and which is skipped: the policies of overlap, jitter and grace at work."""
 
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -56,6 +57,8 @@ class Admission:
         self._starter = starter
         self.waiting: dict[LiveRun, tuple[Quota, ...]] = {}
         """Runs that have not started, in the order of their ticks, and what each is counted against."""
+        self._queues: defaultdict[Entry, deque[LiveRun]] = defaultdict(deque)
+        """Those of them that wait for a run of their task to end."""
 
     def admit(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
         """Let *run* start, wait for others to end, or be skipped."""
@@ -93,15 +96,15 @@ class Admission:
             self._make_way(entry)
         if len(entry.runs) < entry.most_going:
             self.admit(run, quotas)
-        elif len(entry.queue) < entry.overlap.most_waiting:
-            entry.queue.append(run)
+        elif len(self._queues.get(entry, ())) < entry.overlap.most_waiting:
+            self._queues[entry].append(run)
             self._wait(run, quotas)
             self._count(entry, quotas)
         else:
             run.skip("overlap")
 
     def _make_way(self, entry: Entry) -> None:
-        for replaced in list(entry.queue):
+        for replaced in list(self._queues.get(entry, ())):
             self.drop(replaced, "overlap")
         entry.cancel_runs()
 
@@ -129,8 +132,9 @@ class Admission:
 
     def fill(self, entry: Entry) -> None:
         """Admit those that have waited for a run of *entry* to end, as far as there is room."""
-        while entry.queue and len(entry.runs) < entry.most_going:
-            run = entry.queue.pop(0)
+        while (queue := self._queues.get(entry)) and len(entry.runs) < entry.most_going:
+            run = queue[0]
+            self._leave_queue(run)
             quotas = self._release(run)
             self.admit(run, ())  # it was counted when it began to wait
             if run.outcome is SKIPPED:
@@ -140,16 +144,22 @@ class Admission:
         """Forget all that waits, on an event loop that is closed."""
         for run in list(self.waiting):
             self._release(run)
-            run.entry.queue.clear()
+        self._queues.clear()
 
     def drop(self, run: LiveRun, reason: str) -> None:
         """Skip *run*, which waits."""
         entry: Entry = run.entry
         quotas = self._release(run)
-        if run in entry.queue:
-            entry.queue.remove(run)
+        if run in self._queues.get(entry, ()):
+            self._leave_queue(run)
             self._refund(entry, quotas)
         run.skip(reason)
+
+    def _leave_queue(self, run: LiveRun) -> None:
+        queue = self._queues[run.entry]
+        queue.remove(run)
+        if not queue:
+            del self._queues[run.entry]
 
     def drop_all(self, reason: str, entry: Entry | None = None, *, manual: bool = True) -> None:
         """Skip all that wait, those of *entry* only if it is given, and *manual* runs or not."""

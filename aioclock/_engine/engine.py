@@ -78,7 +78,7 @@ class Engine:
             if isinstance(source, Awaited):
                 self._followers.follow(source)
                 continue
-            entry.cursors.append(source)
+            entry.cursors += (source,)
             try:
                 source.begin(anchor)
             except Exception as error:
@@ -144,7 +144,7 @@ class Engine:
         if entry.trigger_delay_s:
             entry.trigger_delay_s = 0.0
         if cursor.after_run:
-            entry.parked.append(cursor)
+            entry.parked += (cursor,)
             if entry.runs or entry.pending:
                 return None
         elif cursor.due is None:
@@ -221,7 +221,7 @@ class Engine:
 
     def unpark(self, entry: Entry) -> None:
         """Set the ticks that follow the end of a run; those that follow it without a pause are due now."""
-        parked, entry.parked = entry.parked, []
+        parked, entry.parked = entry.parked, ()
         now = self._present.now()
         for cursor in parked:
             if cursor.open:

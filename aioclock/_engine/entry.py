@@ -34,7 +34,7 @@ class Entry:
     __slots__ = (
         "anchor", "call", "changes", "cursors", "failures", "grace", "history", "jitter", "key", "last",
         "last_manual_us", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending",
-        "queue", "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
+        "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
     )  # fmt: skip
 
     call: Callable[[], Awaitable[object]]
@@ -54,11 +54,10 @@ class Entry:
         self.pause: Pause | None = None
         self.runs: list[LiveRun] = []
         """Those that are going, the stuck ones included."""
-        self.queue: list[LiveRun] = []
-        """Those that wait for one of *runs* to end, in their order."""
         self.pending = 0
-        """How many have neither started nor been skipped: those in the queue and those held back by jitter."""
-        self.changes: list[asyncio.Future[None]] = []
+        """How many have neither started nor been skipped: those in a queue and those held back by jitter."""
+        # Tuples are shared while they are empty, as these mostly are in a fleet of thousands.
+        self.changes: tuple[asyncio.Future[None], ...] = ()
         self.forget()
         self.reset()
 
@@ -80,8 +79,8 @@ class Entry:
         """Forget the schedule of a serving that is over."""
         self.anchor: float | None = None
         """When its schedule began, in seconds since the epoch."""
-        self.cursors: list[Cursor] = []
-        self.parked: list[Cursor] = []
+        self.cursors: tuple[Cursor, ...] = ()
+        self.parked: tuple[Cursor, ...] = ()
         """Cursors whose next tick follows the end of a run, while one is going."""
         self.last: float | None = None
         """The latest tick so far, in seconds since the epoch."""
@@ -134,12 +133,12 @@ class Entry:
     def park(self, cursor: Cursor) -> None:
         """Let *cursor* wait for the end of the run that is going or about to start."""
         cursor.due = None
-        self.parked.append(cursor)
+        self.parked += (cursor,)
 
     async def changed(self) -> None:
         """Return when a run of it has ended, or when it was resumed."""
         change = asyncio.get_running_loop().create_future()
-        self.changes.append(change)
+        self.changes += (change,)
         await change
 
     async def settled(self) -> None:
@@ -149,7 +148,7 @@ class Entry:
 
     def change(self) -> None:
         """Wake all who wait for a change."""
-        changes, self.changes = self.changes, []
+        changes, self.changes = self.changes, ()
         for change in changes:
             if not change.done():
                 change.set_result(None)

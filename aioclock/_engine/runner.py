@@ -165,7 +165,7 @@ class Runner(Keeper):
             entry.run_delay_s = longer_delay(entry.run_delay_s)
         elif entry.run_delay_s:
             entry.run_delay_s = 0.0
-        if entry.queue:
+        if entry.pending:
             self.admission.fill(entry)
         if entry.changes:
             entry.change()
