@@ -6,19 +6,25 @@ happens once, right after the gap; one that is shown twice happens once; a wildc
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from typing import NamedTuple, Protocol
+from datetime import datetime, time, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from aioclock.triggers._zones import (
+    LAST_UTC,
+    Stretch,
+    aware_utc,
+    change_around,
+    naive_utc,
+    offset_at,
+    offset_shown,
+    stretches,
+)
 
 __all__ = ["DailyPattern", "WallPattern", "latest_instant", "next_instant"]
 
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_START = _EPOCH.replace(tzinfo=None)
-# The calendar stops some days short of what datetime can hold, so that its last wall times have instants in every zone.
-_FIRST = datetime(1, 1, 4, tzinfo=UTC) - _EPOCH
-_LAST = datetime(9999, 12, 28, tzinfo=UTC) - _EPOCH
 
 
 class WallPattern(Protocol):
@@ -90,12 +96,12 @@ def next_instant(pattern: WallPattern, zone: ZoneInfo, after: datetime) -> datet
     """
     try:
         if zone.key == "UTC":  # the most frequent zone, where the clock shows every instant once
-            tick = pattern.next_wall(_naive(after) + _SECOND)
+            tick = pattern.next_wall(naive_utc(after) + _SECOND)
         else:
-            tick = (_next_wildcard if pattern.wildcard else _next_fixed)(pattern, zone, _naive(after))
+            tick = (_next_wildcard if pattern.wildcard else _next_fixed)(pattern, zone, naive_utc(after))
     except OverflowError:  # past the year 9999
         return None
-    return None if tick is None or tick - _START > _LAST else _aware(tick)
+    return None if tick is None or tick > LAST_UTC else aware_utc(tick)
 
 
 def latest_instant(
@@ -110,132 +116,56 @@ def latest_instant(
         until: End of the span, part of it; aware, in any zone.
     """
     # Ticks are whole seconds, so the span is [begin, end) in whole seconds too.
-    begin, end = _naive(after) + _SECOND, _naive(until) + _SECOND
+    begin, end = naive_utc(after) + _SECOND, naive_utc(until) + _SECOND
     latest, count = None, 0
     # A second pass lasts less than a day, so the change that began it is found two days earlier at most.
-    for stretch in _stretches(zone, begin - 2 * _DAY, end):
+    for stretch in stretches(zone, begin - 2 * _DAY, end):
         for tick, ticks in _ticks(pattern, stretch, begin):
             latest, count = tick, count + ticks
-    return None if latest is None else (_aware(latest), count)
+    return None if latest is None else (aware_utc(latest), count)
 
 
 # Below, "utc", "tick" and "after" are naive datetimes in UTC, "wall" are naive too and what the clock shows.
-# Differences convert them: datetime.replace() takes five times as long, and a tick has a few microseconds in all.
-
-
-def _naive(moment: datetime) -> datetime:
-    elapsed = moment - _EPOCH
-    if not _FIRST <= elapsed <= _LAST:
-        elapsed = max(_FIRST, min(elapsed, _LAST))
-    utc = _START + elapsed
-    return utc - timedelta(microseconds=utc.microsecond)
-
-
-def _aware(utc: datetime) -> datetime:
-    return _EPOCH + (utc - _START)
-
-
-def _offset_at(zone: ZoneInfo, utc: datetime) -> timedelta:
-    offset = _aware(utc).astimezone(zone).utcoffset()
-    assert offset is not None
-    return offset
-
-
-def _offset_shown(zone: ZoneInfo, wall: datetime, *, fold: int = 0) -> timedelta:
-    # PEP 495: fold 0 is the offset before, fold 1 the one after a change that skips or repeats this wall time.
-    offset = zone.utcoffset(wall.replace(fold=1) if fold else wall)
-    assert offset is not None
-    return offset
-
-
-class _Change(NamedTuple):
-    """A change of the clock, and what the clock would have shown at that instant, and did show."""
-
-    instant: datetime
-    old_wall: datetime
-    new_wall: datetime
-
-
-def _change_around(zone: ZoneInfo, wall: datetime) -> _Change:
-    # The change that skips or repeats a wall time lies between its two readings.
-    old, new = _offset_shown(zone, wall), _offset_shown(zone, wall, fold=1)
-    instant = _first_change(zone, wall - max(old, new), wall - min(old, new))
-    return _Change(instant, instant + old, instant + new)
-
-
-def _first_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
-    # The first instant in (low, high] with another offset than low has; there must be just one change between them.
-    offset = _offset_at(zone, low)
-    while high - low > _SECOND:
-        middle = low + (high - low) // _SECOND // 2 * _SECOND
-        if _offset_at(zone, middle) == offset:
-            low = middle
-        else:
-            high = middle
-    return high
 
 
 def _first_shown(zone: ZoneInfo, wall: datetime) -> datetime | None:
     # When the clock shows this for the first time; None inside a gap, where the old offset no longer holds.
-    offset = _offset_shown(zone, wall)
+    offset = offset_shown(zone, wall)
     tick = wall - offset
-    return tick if _offset_at(zone, tick) == offset else None
+    return tick if offset_at(zone, tick) == offset else None
 
 
 def _next_fixed(pattern: WallPattern, zone: ZoneInfo, after: datetime) -> datetime | None:
-    wall = pattern.next_wall(after + _offset_at(zone, after) + _SECOND)
+    wall = pattern.next_wall(after + offset_at(zone, after) + _SECOND)
     while wall is not None:
         tick = _first_shown(zone, wall)
         if tick is None:
-            return _change_around(zone, wall).instant
+            return change_around(zone, wall).instant
         if tick > after:
             return tick
         # Asked in the second pass: what it shows had its turn in the first.
-        wall = pattern.next_wall(_change_around(zone, wall).old_wall)
+        wall = pattern.next_wall(change_around(zone, wall).old_wall)
     return None
 
 
 def _next_wildcard(pattern: WallPattern, zone: ZoneInfo, after: datetime) -> datetime | None:
-    offset = _offset_at(zone, after)
+    offset = offset_at(zone, after)
     now = after + offset
     wall = pattern.next_wall(now + _SECOND)
-    if _offset_shown(zone, now, fold=1) < offset:
+    if offset_shown(zone, now, fold=1) < offset:
         # Asked in the first pass: when it is over, the clock goes back to where the second one starts.
-        change = _change_around(zone, now)
+        change = change_around(zone, now)
         if wall is None or wall >= change.old_wall:
             wall = pattern.next_wall(change.new_wall)
     while wall is not None:
         tick = _first_shown(zone, wall)
         if tick is not None:  # the first pass if that is still to come, else the second
-            return tick if tick > after else wall - _offset_shown(zone, wall, fold=1)
-        wall = pattern.next_wall(_change_around(zone, wall).new_wall)
+            return tick if tick > after else wall - offset_shown(zone, wall, fold=1)
+        wall = pattern.next_wall(change_around(zone, wall).new_wall)
     return None
 
 
-class _Stretch(NamedTuple):
-    """A span [start, stop) of UTC with one offset, and the offset just before it."""
-
-    start: datetime
-    stop: datetime
-    offset: timedelta
-    offset_before: timedelta
-
-
-def _stretches(zone: ZoneInfo, start: datetime, stop: datetime) -> Iterator[_Stretch]:
-    # Looking once a day is enough: the closest two changes on record (Freetown, 1939) are almost four days apart.
-    offset = offset_before = _offset_at(zone, start)
-    probe = start
-    while probe < stop:
-        low, probe = probe, min(probe + _DAY, stop)
-        if _offset_at(zone, probe) != offset:
-            change = _first_change(zone, low, probe)
-            yield _Stretch(start, change, offset, offset_before)
-            start, offset, offset_before = change, _offset_at(zone, change), offset
-    if start < stop:
-        yield _Stretch(start, stop, offset, offset_before)
-
-
-def _ticks(pattern: WallPattern, stretch: _Stretch, begin: datetime) -> Iterator[tuple[datetime, int]]:
+def _ticks(pattern: WallPattern, stretch: Stretch, begin: datetime) -> Iterator[tuple[datetime, int]]:
     # The ticks at or after begin, in groups: the last of the group and how many it has.
     low, high = max(stretch.start, begin) + stretch.offset, stretch.stop + stretch.offset
     if not pattern.wildcard:
