@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from itertools import count
 from math import isnan
+from os import PathLike
 from types import EllipsisType
-from typing import Any
+from typing import Any, Self
 from weakref import WeakSet
 
 from anyio import CapacityLimiter
@@ -79,7 +80,7 @@ class AioClock(Commands):
     ) -> None:
         require_lifespan(lifespan)
         _require_seconds(shutdown_timeout, name="shutdown_timeout")
-        if handle_signals not in (None, True, False):
+        if handle_signals is not None and not isinstance(handle_signals, bool):
             raise TaskDeclarationError(f"handle_signals must be True, False or None, got {handle_signals!r}")
         super().__init__(limiter=limiter, history=history, policies=policies)
         self._lifespan = lifespan
@@ -88,6 +89,23 @@ class AioClock(Commands):
         self._requests: WeakSet[_Request] = WeakSet()
         self._birth = next(_births)
         _apps.add(self)
+
+    @classmethod
+    def from_config(cls, path: "str | PathLike[str]") -> Self:
+        """Return the app that a configuration file describes: its settings, groups and tasks.
+
+        Modules that the file names are looked for in the file's folder, then in the current one, then where Python
+        looks anyway; both folders are added to `sys.path`.
+
+        Args:
+            path: A YAML, TOML or JSON file, by its suffix; relative to the current folder.
+
+        Raises:
+            ConfigurationError: something is wrong with the file; the message names file, line and key of all that is.
+        """
+        from aioclock.config import load  # YAML comes with an extra, and most apps are written in Python
+
+        return load(path, cls, cls.include_group)
 
     # Serving
 
@@ -105,7 +123,7 @@ class AioClock(Commands):
         self._requests.add(request)
         return self._serve(request)
 
-    async def _serve(self, request: "_Request", *, stays: bool = False) -> None:
+    async def _serve(self, request: "_Request", *, stays: bool = False, idle: bool = False) -> None:
         if request.withdrawn:
             return
         self._requests.discard(request)
@@ -114,19 +132,19 @@ class AioClock(Commands):
         if not self._roster.tasks and not stays:
             logger.warning("the app has no tasks; a group's tasks are served where the group is included")
         try:
-            await self._serve_now(stays=stays)
+            await self._serve_now(stays=stays, idle=idle)
         except Exception as error:
             # Whoever started this in the background may not look at it before the end.
             logger.error("serving ended by an error: %s: %s", type(error).__name__, error)
             raise
 
-    async def _serve_now(self, *, stays: bool) -> None:
+    async def _serve_now(self, *, stays: bool, idle: bool) -> None:
         leave_unready_worker()
         mark_log_records()
         self._listeners.prepare()
         self._listeners.wake()
         self._roster.serving = serving = Serving(
-            self._roster.entries.values(),
+            () if idle else self._roster.entries.values(),
             self._roster.runner,
             self._pool,
             lifespan=lifespan_opener(self._lifespan, self, self._provider)(),
@@ -153,8 +171,7 @@ class AioClock(Commands):
         with suppress(KeyboardInterrupt):
             asyncio.run(self.serve())
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Handle"]:
+    def running(self) -> AbstractAsyncContextManager["Handle"]:
         """Serve within an `async with` block, beside whatever else the event loop does.
 
         The block begins when start-up tasks are done and the schedules have begun. At its end the app stops as by
@@ -188,7 +205,12 @@ class AioClock(Commands):
         Raises:
             Exception: what `serve()` raises: at the beginning of the block, or at its end.
         """
-        serving = asyncio.create_task(self._serve(_Request(), stays=True), name="aioclock serve")
+        return self._running(idle=False)
+
+    @asynccontextmanager
+    async def _running(self, *, idle: bool) -> AsyncIterator["Handle"]:
+        """Serve within a block; *idle*: without any task, for what is run by hand within the lifespan."""
+        serving = asyncio.create_task(self._serve(_Request(), stays=True, idle=idle), name="aioclock serve")
         interruption = _Interruption(asyncio.current_task())
         try:
             interruption.on_end_of(serving, await self._until_started(serving))

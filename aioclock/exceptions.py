@@ -4,6 +4,8 @@
 BaseAioClockException
 ├── TaskDeclarationError (ValueError)   a task, group or app is declared in a way that can't work
 ├── DependencyError (TypeError)         a function's parameters can't be filled
+├── ConfigurationError (ValueError)     a configuration file describes no app
+├── CommandFailedError (RuntimeError)   the command of a task failed or could not be started
 ├── TaskIdNotFound (LookupError)        no task answers to an id or a name
 ├── TaskTimeoutError (TimeoutError)     a run was cancelled because it outlived its timeout
 ├── RunCancelledError (RuntimeError)    a run that was asked for was cancelled
@@ -18,6 +20,8 @@ from uuid import UUID
 
 __all__ = [
     "BaseAioClockException",
+    "CommandFailedError",
+    "ConfigurationError",
     "DependencyError",
     "RunCancelledError",
     "RunSkippedError",
@@ -39,6 +43,37 @@ class TaskDeclarationError(BaseAioClockException, ValueError):
 
 class DependencyError(BaseAioClockException, TypeError):
     """A parameter of a task's function, or of one of its dependencies, can't be filled."""
+
+
+class ConfigurationError(BaseAioClockException, ValueError):
+    """A configuration file can't be read, or describes no app.
+
+    Attributes:
+        problems: All that is wrong, as texts like `"aioclock.yaml:12: tasks.0.trigger.seconds: ..."`.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class CommandFailedError(BaseAioClockException, RuntimeError):
+    """The command of a task ended with another exit code than 0, or could not be started.
+
+    Attributes:
+        returncode: The exit code; negative: the number of the signal that killed it; None: it never started.
+        stdout: The end of what it printed, at most 20,000 characters.
+        stderr: The same of its standard error.
+    """
+
+    def __init__(self, message: str, *, returncode: int | None = None, stdout: str = "", stderr: str = "") -> None:
+        super().__init__(message)
+        self.returncode = returncode
+        self.stdout = stdout
+        self.stderr = stderr
 
 
 class TaskIdNotFound(BaseAioClockException, LookupError):

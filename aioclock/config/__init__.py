@@ -1,0 +1,6 @@
+"""Apps described by a file: YAML, TOML or JSON."""
+
+from aioclock.config._app import load
+from aioclock.config._schema import json_schema
+
+__all__ = ["json_schema", "load"]
