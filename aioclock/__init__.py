@@ -1,15 +1,19 @@
 """aioclock: schedule async (and sync) Python inside your own process, with every tick accounted for."""
 
-from fast_depends import Depends
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from aioclock.app import AioClock
-from aioclock.group import Group
-from aioclock.policies import Jitter, Overlap, Retry
-from aioclock.provider import CurrentRun
-from aioclock.runs import Outcome, Run, current_run
-from aioclock.triggers import At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
+if TYPE_CHECKING:
+    from fast_depends import Depends
 
-__version__ = "0.5.0"
+    from aioclock.app import AioClock
+    from aioclock.group import Group
+    from aioclock.policies import Jitter, Overlap, Retry
+    from aioclock.provider import CurrentRun
+    from aioclock.runs import Outcome, Run, current_run
+    from aioclock.triggers import At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
+
+__version__ = "0.6.0"
 
 __all__ = [
     "AioClock",
@@ -32,3 +36,33 @@ __all__ = [
     "__version__",
     "current_run",
 ]
+
+_HOMES = {
+    "fast_depends": ("Depends",),
+    "aioclock.app": ("AioClock",),
+    "aioclock.group": ("Group",),
+    "aioclock.policies": ("Jitter", "Overlap", "Retry"),
+    "aioclock.provider": ("CurrentRun",),
+    "aioclock.runs": ("Outcome", "Run", "current_run"),
+    "aioclock.triggers": ("At", "Cron", "Every", "Forever", "Once", "OnShutDown", "OnStartUp", "OrTrigger"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = frozenset(
+    {"api", "custom_types", "events", "exceptions", "testing", "utils"} | {home.partition(".")[2] for home in _HOMES}
+)
+
+
+def __getattr__(name: str) -> Any:
+    # With the first use and not at import: the command shows its help, and a worker starts, without pydantic.
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"aioclock.{name}")
+    else:
+        raise AttributeError(f"module 'aioclock' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

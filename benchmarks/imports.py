@@ -26,6 +26,8 @@ MODULES = {
 
 if __name__ == "__main__":
     start = time.process_time()
-    for module in MODULES[sys.argv[1]]:
-        importlib.import_module(module)
+    for name in MODULES[sys.argv[1]]:
+        module = importlib.import_module(name)
+        if name == "aioclock":  # which loads what it promises with the first use
+            vars(module).update({public: getattr(module, public) for public in module.__all__})
     print(json.dumps({"import_ms": (time.process_time() - start) * 1e3}))
