@@ -1,0 +1,21 @@
+"""The `aioclock` command. Its packages come with the extra `cli`."""
+
+import sys
+
+__all__ = ["main"]
+
+_PACKAGES = frozenset(
+    {"cron_descriptor", "pydantic_settings", "pythonjsonlogger", "rich", "typer", "tzlocal", "watchfiles", "yaml"}
+)
+
+
+def main() -> None:
+    """Run the command that the process was started with, and end the process with its exit code."""
+    try:
+        from aioclock.cli._commands import call
+
+        call()
+    except ModuleNotFoundError as error:
+        if error.name not in _PACKAGES:
+            raise
+        sys.exit(f"aioclock: error: the command needs {error.name!r}; install it: pip install 'aioclock[cli]'")

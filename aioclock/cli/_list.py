@@ -1,0 +1,66 @@
+"""`aioclock list`: the tasks of an app."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from aioclock.cli._errors import FAILED
+from aioclock.cli._options import App, Factory, Json
+from aioclock.cli._output import print_json, stdout
+
+if TYPE_CHECKING:
+    from aioclock.cli._portrait import Portrait
+
+__all__ = ["list_tasks"]
+
+TITLES = ("task", "trigger", "next tick", "policies", "defined at")
+ALWAYS = 3
+"""How many columns are shown even if they are empty."""
+
+
+def list_tasks(app: App = None, *, factory: Factory = False, as_json: Json = False) -> None:
+    """List the tasks: trigger in words, next tick, policies, where the function is defined.
+
+    The next tick is that of an app whose serving begins now, local to the task's zone, or in UTC for tasks without
+    one. Of the policies those are listed that somebody has set: the task, its group or the app.
+    """
+    from datetime import UTC, datetime
+
+    from aioclock.cli._portrait import portrait_of
+    from aioclock.cli._target import load_app
+
+    clock = load_app(app, factory=factory)
+    now = datetime.now(UTC).replace(microsecond=0)
+    portraits = [portrait_of(clock, task, now) for task in clock.tasks.values()]
+    if as_json:
+        print_json({"at": now, "tasks": [portrait.as_json() for portrait in portraits]})
+    elif portraits:
+        _print(portraits)
+    else:
+        typer.echo("the app has no tasks")
+    if any(portrait.failed for portrait in portraits):
+        raise typer.Exit(FAILED)
+
+
+def _print(portraits: "list[Portrait]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [_cells(portrait) for portrait in portraits]
+    shown = [place for place in range(len(TITLES)) if place < ALWAYS or any(cells[place] for cells in rows)]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place in shown:
+        table.add_column(TITLES[place], overflow="fold")
+    for cells in rows:
+        table.add_row(*(Text(cells[place]) for place in shown))
+    stdout().print(table)
+
+
+def _cells(portrait: "Portrait") -> tuple[str, ...]:
+    return (
+        portrait.task.key,
+        portrait.trigger,
+        portrait.next_in_words(),
+        portrait.policies_in_words(),
+        "" if portrait.place is None else str(portrait.place),
+    )

@@ -1,0 +1,36 @@
+"""Arguments and options that several commands have in common."""
+
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+__all__ = ["App", "Factory", "Json", "Key", "LogFormat", "LogFormatOption", "LogLevel", "LogLevelOption"]
+
+LogFormat: TypeAlias = Literal["auto", "text", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+
+App: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="APP",
+        help="module:app, path/to/file.py:app or a configuration file; left out: AIOCLOCK_APP.",
+        show_default=False,
+    ),
+]
+Key: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="KEY", help="The task's key, id or function name. Alone, with AIOCLOCK_APP set.", show_default=False
+    ),
+]
+Factory: TypeAlias = Annotated[
+    bool, typer.Option("--factory", help="APP is a function that returns the app.", show_default=False)
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", show_default=False)]
+LogFormatOption: TypeAlias = Annotated[
+    LogFormat | None,
+    typer.Option("--log-format", help="auto: text on a terminal, JSON lines elsewhere.", show_default="auto"),
+]
+LogLevelOption: TypeAlias = Annotated[
+    LogLevel | None, typer.Option("--log-level", help="The least level that is shown.", show_default="info")
+]

@@ -1,0 +1,66 @@
+"""`aioclock trigger`: one run of one task, now."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from aioclock.cli._errors import FAILED
+from aioclock.cli._options import App, Factory, Json, Key, LogFormatOption, LogLevelOption
+from aioclock.cli._output import as_json_value, print_error, print_json
+
+if TYPE_CHECKING:
+    from aioclock.app import AioClock
+    from aioclock.runs import Run
+
+__all__ = ["trigger"]
+
+
+def trigger(
+    app: App = None,
+    key: Key = None,
+    *,
+    factory: Factory = False,
+    as_json: Json = False,
+    log_format: LogFormatOption = None,
+    log_level: LogLevelOption = None,
+) -> None:
+    """Run one task now, in this process, and print its result.
+
+    The lifespan is entered and the task's policies hold, but no schedule begins, and no start-up or shut-down task
+    runs. SIGTERM lets the run finish (shutdown_timeout), Ctrl+C cancels it. The exit code is 0 if the run succeeded.
+    """
+    import asyncio
+
+    from aioclock._engine import key_of
+    from aioclock.cli._logs import configure_logging
+    from aioclock.cli._serving import ended_by_command_errors
+    from aioclock.cli._target import app_and_key, load_app
+
+    app, key = app_and_key(app, key)
+    configure_logging(log_format, log_level)
+    clock = load_app(app, factory=factory, prints=not as_json)
+    with ended_by_command_errors():
+        key = key_of(key, clock.tasks)  # before the lifespan is entered
+        run, result, error = asyncio.run(_once(clock, key))
+    if as_json:
+        print_json({**asdict(run), "result": as_json_value(result)})
+    elif error is None and result is not None:
+        typer.echo(str(result))
+    if error is not None:
+        print_error(f"the run of {run.task_key} {run.outcome}: {error}", run.error.traceback if run.error else None)
+        raise typer.Exit(FAILED)
+
+
+async def _once(app: "AioClock", key: str) -> "tuple[Run, Any, Exception | None]":
+    """Return the run of the task *key*, and what the function returned or what the run ended with."""
+    async with app._running(idle=True):
+        try:
+            result, error = await app.run_now(key), None
+        except Exception as raised:
+            result, error = None, raised
+        runs = app.runs(key, limit=1)
+    if not runs:  # it could not even be asked for
+        assert error is not None
+        raise error
+    return runs[0], result, error

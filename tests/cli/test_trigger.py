@@ -1,0 +1,189 @@
+"""`aioclock trigger`, as systemd, a CronJob or a person runs it."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from commands import PATIENCE_S, aioclock, serving
+
+APP = """
+import asyncio
+from contextlib import asynccontextmanager
+
+from aioclock import AioClock, At, Depends, Every, OnStartUp
+from aioclock.events import RunFailed
+
+pool = []
+
+
+@asynccontextmanager
+async def lifespan(app):
+    pool.append("connection")
+    yield
+    print("closed", flush=True)
+
+
+async def connection():
+    yield pool[0]
+    print("given back", flush=True)
+
+
+app = AioClock(lifespan=lifespan)
+
+
+@app.task(trigger=Every(seconds=0.001), name="other")
+@app.task(trigger=OnStartUp(), name="first")
+async def other():
+    print("another task")
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="report")
+async def report(used=Depends(connection)):
+    return {"used": used}
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="silent")
+def silent():
+    pass
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="object")
+def give_an_object():
+    return {1, }
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="failing")
+async def failing():
+    raise OSError("no disk")
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="slow", timeout=0.01)
+async def slow():
+    await asyncio.sleep(3600)
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="long")
+async def long():
+    print("began", flush=True)
+    try:
+        await asyncio.sleep(SECONDS)
+    finally:
+        print("ended", flush=True)
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="typo")
+async def typo(name: str):
+    pass
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="process", executor="process")
+def in_process():
+    import os
+    return os.getppid()
+
+
+@app.on(RunFailed)
+async def tell(event: RunFailed):
+    print("told of", event.run.task_key, flush=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "shop.py").write_text(APP.replace("SECONDS", "0.3"), encoding="utf-8")
+    return tmp_path
+
+
+def test_it_runs_one_task_with_its_dependencies_within_the_lifespan_and_nothing_else(folder: Path) -> None:
+    done = aioclock("trigger", "shop:app", "report", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "given back\nclosed\n{'used': 'connection'}\n"
+
+
+def test_a_result_of_none_is_not_printed(folder: Path) -> None:
+    done = aioclock("trigger", "shop.py:app", "silent", folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "closed\n", "")
+
+
+def test_a_failed_run_is_an_exit_code_and_a_traceback_and_listeners_are_told(folder: Path) -> None:
+    done = aioclock("trigger", "shop:app", "failing", folder=folder)
+    assert (done.returncode, done.stdout) == (1, "told of failing\nclosed\n")
+    assert 'raise OSError("no disk")' in done.stderr
+    assert done.stderr.endswith("aioclock: error: the run of failing failed: no disk\n")
+
+
+def test_a_run_keeps_to_its_timeout(folder: Path) -> None:
+    done = aioclock("trigger", "shop:app", "slow", folder=folder)
+    assert done.returncode == 1
+    assert done.stderr.endswith("the run of slow timed_out: task 'slow' was cancelled after 0.01 s\n")
+
+
+def test_a_run_in_a_process_works(folder: Path) -> None:
+    with serving("trigger", "shop:app", "process", folder=folder) as process:
+        printed, _ = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, printed) == (0, f"closed\n{process.pid}\n")
+
+
+def test_json_tells_all_of_the_run_and_its_result(folder: Path) -> None:
+    done = aioclock("trigger", "shop:app", "report", "--json", folder=folder)
+    told = json.loads(done.stdout.partition("closed\n")[2])
+    assert list(told) == [
+        "key", "task_key", "kind", "scheduled_at", "started_at", "finished_at", "attempt", "outcome", "reason",
+        "error", "lateness_s", "missed", "previous_success", "result",
+    ]  # fmt: skip
+    assert (told["task_key"], told["kind"], told["outcome"]) == ("report", "manual", "succeeded")
+    assert told["result"] == {"used": "connection"}
+
+
+def test_json_tells_of_a_failure_and_of_results_that_json_can_not_hold(folder: Path) -> None:
+    failed = aioclock("trigger", "shop:app", "failing", "--json", folder=folder)
+    told = json.loads(failed.stdout.partition("closed\n")[2])
+    assert (failed.returncode, told["outcome"], told["error"]["type"], told["result"]) == (1, "failed", "OSError", None)
+    odd = aioclock("trigger", "shop:app", "object", "--json", folder=folder)
+    assert json.loads(odd.stdout.partition("closed\n")[2])["result"] == "{1}"
+
+
+def test_sigterm_lets_the_run_finish(folder: Path) -> None:
+    with serving("trigger", "shop:app", "long", folder=folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "began\n"
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, printed) == (0, "ended\nclosed\n")
+
+
+def test_ctrl_c_cancels_the_run(folder: Path) -> None:
+    (folder / "shop.py").write_text(APP.replace("SECONDS", "3600"), encoding="utf-8")
+    with serving("trigger", "shop:app", "long", folder=folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "began\n"
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, printed) == (130, "ended\nclosed\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["shop:app", "reprot"], 2, "no task of the app answers to 'reprot'; did you mean 'report'?"),
+        (["shop:app", "typo"], 1, "task 'typo': parameter 'name' has neither a default nor Depends(...)"),
+        ([], 2, "which task? name the app and the task's key, as in module:app KEY"),
+        (
+            ["report"],
+            2,
+            "'report' alone does not say both app and task: name module:app KEY, or set AIOCLOCK_APP",
+        ),
+    ],
+)
+def test_what_can_not_be_run_is_said_in_one_line(folder: Path, arguments: list[str], code: int, message: str) -> None:
+    done = aioclock("trigger", *arguments, "--log-level", "critical", folder=folder)
+    assert (done.returncode, done.stderr) == (code, f"aioclock: error: {message}\n")
+
+
+def test_one_argument_is_the_key_where_the_app_is_a_setting(folder: Path) -> None:
+    done = aioclock("trigger", "report", folder=folder, env={"AIOCLOCK_APP": "shop:app"})
+    assert done.stdout.endswith("{'used': 'connection'}\n")
+    (folder / "pyproject.toml").write_text('[tool.aioclock]\napp = "shop:app"\n', encoding="utf-8")
+    assert aioclock("trigger", "report", folder=folder).stdout.endswith("{'used': 'connection'}\n")
