@@ -57,6 +57,8 @@ class Run:
     reason: str | None = None
     """Why the run was skipped: `overlap`, `paused`, `missed`, `stopping`, `removed` or `withdrawn`."""
     error: RunError | None = field(default=None, repr=False)
+    output: str | None = field(default=None, repr=False)
+    """What a command of a configuration file printed: the end of its stdout, then of its stderr; None for functions."""
     lateness_s: float = 0.0
     """Seconds from `scheduled_at` to the start (or to the moment at which the run was skipped)."""
     missed: int = 0
@@ -86,6 +88,7 @@ class RunFacts(NamedTuple):
     kind: RunKind = "schedule"
     attempt: int = 1
     previous_success: float | None = None
+    output: str | None = None
 
 
 def run_of(facts: RunFacts) -> Run:
@@ -102,6 +105,7 @@ def run_of(facts: RunFacts) -> Run:
         outcome=None if facts.outcome is None else Outcome(facts.outcome),
         reason=facts.reason,
         error=facts.error,
+        output=facts.output,
         lateness_s=max(0.0, round(late_s, 6)),  # seconds since the epoch are exact to a quarter of a microsecond
         missed=facts.missed,
         previous_success=None if facts.previous_success is None else _aware(facts.previous_success),
@@ -114,6 +118,9 @@ def _aware(epoch: float) -> datetime:
 
 class RunSource(Protocol):
     """What knows the run that is going on."""
+
+    output: str | None
+    """What the run has printed, as far as somebody has noted it."""
 
     def snapshot(self) -> Run:
         """Return the run as it is now."""

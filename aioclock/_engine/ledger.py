@@ -57,7 +57,8 @@ class Ledger:
             if run.outcome in FAILURES:
                 entry.failures += 1
         facts: RunFacts | None = None
-        if succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule" and run.started is not None:
+        ordinary = succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule" and run.output is None
+        if ordinary and run.started is not None:
             offset, previous = present.offset, run.previous
             finished = present.loop.time() + offset
             entry.history.add_success(
@@ -130,6 +131,7 @@ def facts_of(run: LiveRun, present: Present) -> RunFacts:
         run.kind,
         run.attempt,
         run.previous,
+        run.output,
     )
 
 

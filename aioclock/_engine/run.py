@@ -25,7 +25,7 @@ class LiveRun:
 
     __slots__ = (
         "_cancelled", "_keeper", "_timed_out", "_timeout", "_timer", "_waiter", "attempt", "context", "due", "entry",
-        "error", "handle", "kind", "missed", "outcome", "previous", "reason", "scheduled", "started",
+        "error", "handle", "kind", "missed", "outcome", "output", "previous", "reason", "scheduled", "started",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +43,7 @@ class LiveRun:
         self.outcome: Outcome | None = None
         self.reason: str | None = None
         self.error: BaseException | None = None
+        self.output: str | None = None
         self.previous: float | None = None
         """The tick of the latest success before."""
         self.context: Context | None = None

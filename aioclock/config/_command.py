@@ -13,11 +13,14 @@ from anyio.to_thread import run_sync
 
 from aioclock.config._process import Ended, Process
 from aioclock.exceptions import CommandFailedError
+from aioclock.runs import run_source
 
 __all__ = ["Command"]
 
 LAST_LINES = 5
 LAST_CHARACTERS = 1_000
+MOST_NOTED = 10_000
+"""Characters of the outputs that a run remembers; a task has a hundred runs to look back on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +59,7 @@ class Command:
         # In a thread, which is what virtual time waits for. Its limiter is its own, for it may last for hours.
         work = asyncio.ensure_future(run_sync(process.run, limiter=CapacityLimiter(1)))
         try:
-            return self._result(await asyncio.shield(work))
+            ended = await asyncio.shield(work)
         except asyncio.CancelledError:
             process.stop()
             await _end_of(work, process)
@@ -64,6 +67,8 @@ class Command:
         except GeneratorExit:  # the event loop is gone, and nobody can wait
             process.stop()
             raise
+        _note(ended)
+        return self._result(ended)
 
     def _result(self, ended: Ended) -> str:
         if ended.returncode == 0:
@@ -90,8 +95,14 @@ async def _end_of(work: "asyncio.Future[Ended]", process: Process) -> None:
             await asyncio.wait({work})
         except asyncio.CancelledError:
             process.stop(patience_s=0)
-    if not work.cancelled():
-        work.exception()  # looked at, so that asyncio does not complain
+    if not work.cancelled() and work.exception() is None:
+        _note(work.result())
+
+
+def _note(ended: Ended) -> None:
+    """Let the run that this is part of remember what was printed."""
+    if (run := run_source.get()) is not None:
+        run.output = (ended.stdout + ended.stderr)[-MOST_NOTED:]
 
 
 def _how(returncode: int) -> str:

@@ -33,6 +33,8 @@ class Failure(NamedTuple):
 class _Sent:
     """Stands in for the engine's source of the run: here nothing about it changes any more."""
 
+    output: str | None = None
+
     def __init__(self, run: Any) -> None:
         self._run = run
 

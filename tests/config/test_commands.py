@@ -52,6 +52,32 @@ def test_the_result_is_what_the_command_printed(load: Load) -> None:
     assert run(command(load, "[echo, hello, $HOME, '*', a b]")) == "hello $HOME * a b\n"
 
 
+def test_a_run_remembers_what_its_command_printed(load: Load) -> None:
+    app = command(load, "[sh, -c, 'echo out; echo oh >&2; exit $CODE']", "env: {CODE: '0'}")
+    with simulate(app, start="2026-03-01T00:00:00+00:00") as sim:
+        sim.advance(days=1)
+    assert [(seen.outcome, seen.output) for seen in app.runs("job")] == [(Outcome.SUCCEEDED, "out\noh\n")]
+    app = command(load, "[sh, -c, 'echo out; echo oh >&2; exit 3']")
+    failure(app)
+    assert app.runs("job")[0].output == "out\noh\n"
+
+
+def test_a_run_that_is_cut_off_remembers_what_was_printed_until_then(load: Load) -> None:
+    app = command(load, "[sh, -c, 'echo began; sleep 60']", "timeout: 0.5")
+    with pytest.raises(TaskTimeoutError):
+        run(app)
+    assert (app.runs("job")[0].outcome, app.runs("job")[0].output) == (Outcome.TIMED_OUT, "began\n")
+
+
+def test_what_a_run_remembers_of_its_output_is_bounded(load: Load) -> None:
+    app = command(load, "[sh, -c, 'seq 1 50000']")
+    run(app)
+    output = app.runs("job")[0].output
+    assert output is not None
+    assert len(output) == 10_000
+    assert output.endswith("50000\n")
+
+
 def test_it_reads_nothing_unless_something_is_given(load: Load) -> None:
     assert run(command(load, "[cat]")) == ""
     assert run(command(load, "[cat]", "stdin: null")) == ""
