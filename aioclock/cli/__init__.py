@@ -1,6 +1,7 @@
 """The `aioclock` command. Its packages come with the extra `cli`."""
 
 import sys
+from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -11,10 +12,15 @@ _PACKAGES = frozenset(
 
 def main() -> None:
     """Run the command that the process was started with, and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a task's name may have letters that the terminal has not
     try:
         from aioclock.cli._commands import call
 
         call()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name not in _PACKAGES:
             raise

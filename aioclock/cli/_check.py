@@ -19,7 +19,9 @@ COLOURS = {"error": "bold red", "warning": "yellow"}
 
 def check(
     app: App = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings, too.", show_default=False)] = False,
+    strict: Annotated[
+        bool | None, typer.Option("--strict/--no-strict", help="Exit with 1 on warnings, too.", show_default=False)
+    ] = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,7 +35,7 @@ def check(
         str | None,
         typer.Option("--from", metavar="ISO", help="The moment from which schedules are looked at; left out: now."),
     ] = None,
-    factory: Factory = False,
+    factory: Factory = None,
     as_json: Json = False,
 ) -> None:
     """Validate an app without serving it, for CI.
@@ -54,7 +56,7 @@ def check(
         print_json({"problems": facts, "errors": errors, "warnings": warnings, "tasks": tasks})
     else:
         _print(kept, tasks)
-    if errors or (warnings and (strict or settings().strict)):
+    if errors or (warnings and (settings().strict if strict is None else strict)):
         raise typer.Exit(FAILED)
 
 
@@ -67,7 +69,7 @@ def _codes(given: Iterable[str]) -> set[str]:
     return codes
 
 
-def _look(target: str | None, begin: str | None, *, many: int, factory: bool) -> "tuple[list[Problem], int]":
+def _look(target: str | None, begin: str | None, *, many: int, factory: bool | None) -> "tuple[list[Problem], int]":
     """Return what is wrong with the app, and how many tasks it has."""
     from aioclock.cli._checks import of_import, problems_of
     from aioclock.cli._moments import moment_of

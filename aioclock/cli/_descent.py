@@ -32,7 +32,7 @@ def _path(group: Group, origin: Task) -> list[Group]:
 
 def names_of(path: list[Group], task: Task) -> list[str]:
     """Return what the groups of *path* are called: by the variable that holds one, such as `shop.reports:group`."""
-    return [_variable(group, getattr(task.func, "__module__", None)) or "a group in no variable" for group in path]
+    return [_variable(group, getattr(task.func, "__module__", None)) or "a group" for group in path]
 
 
 def _variable(wanted: object, home: str | None) -> str | None:

@@ -52,7 +52,7 @@ User: TypeAlias = Annotated[str | None, typer.Option(metavar="NAME", help="Who r
 def systemd(
     app: App = None,
     *,
-    factory: Factory = False,
+    factory: Factory = None,
     tasks: Tasks = None,
     command: Command = None,
     folder: Folder = None,
@@ -97,7 +97,7 @@ def systemd(
 def crontab(
     app: App = None,
     *,
-    factory: Factory = False,
+    factory: Factory = None,
     tasks: Tasks = None,
     command: Command = None,
     folder: Folder = None,
@@ -149,7 +149,7 @@ def crontab(
 def launchd(
     app: App = None,
     *,
-    factory: Factory = False,
+    factory: Factory = None,
     tasks: Tasks = None,
     command: Command = None,
     folder: Folder = None,
@@ -180,7 +180,7 @@ def launchd(
 def schtasks(
     app: App = None,
     *,
-    factory: Factory = False,
+    factory: Factory = None,
     tasks: Tasks = None,
     command: Command = None,
     folder: Folder = None,
@@ -221,7 +221,7 @@ def k8s(
     *,
     image: Annotated[str, typer.Option(help="The container's image; it has the app and aioclock.", show_default=False)],
     namespace: Annotated[str | None, typer.Option(help="The namespace of the CronJobs.", show_default=False)] = None,
-    factory: Factory = False,
+    factory: Factory = None,
     tasks: Tasks = None,
     command: Annotated[str | None, typer.Option(help="What to run instead of aioclock.", show_default=False)] = None,
     folder: ContainerFolder = None,

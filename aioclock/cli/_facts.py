@@ -12,7 +12,7 @@ from aioclock.app import AioClock
 from aioclock.cli._errors import CommandError
 from aioclock.custom_types import Triggers
 from aioclock.exceptions import TaskIdNotFound
-from aioclock.policies import Jitter, Overlap, Policies, Retry
+from aioclock.policies import Jitter, Overlap, Retry
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger, OrTrigger
 from aioclock.triggers._base import is_pure_trigger
@@ -119,23 +119,25 @@ def command_of(func: Any) -> "Command | None":
     return func if module is not None and isinstance(func, module.Command) else None
 
 
-def policies_in_words(policies: Policies) -> dict[str, str]:
-    """Return those policies that are set, by name, in a few words each."""
-    words = {name: _SAID[name](value) for name, value in _set(policies)}
+def policies_in_words(task: Task) -> dict[str, str]:
+    """Return those policies of *task* that are set, by name, in a few words each."""
+    words = {name: _SAID[name](value) for name, value in _set(task)}
     return {name: words[name] for name in _SAID if name in words}
 
 
-def policies_as_json(policies: Policies) -> dict[str, Any]:
-    """Return those policies that are set; seconds are in names that end in `_s`."""
+def policies_as_json(task: Task) -> dict[str, Any]:
+    """Return those policies of *task* that are set; seconds are in names that end in `_s`."""
     found: dict[str, Any] = {}
-    for name, value in _set(policies):
+    for name, value in _set(task):
         key = f"{name}_s" if name in ("timeout", "grace") else name
         found[key] = _PLAIN[type(value)](value) if type(value) in _PLAIN else value
     return found
 
 
-def _set(policies: Policies) -> list[tuple[str, Any]]:
-    return [(name, value) for name in _SAID if (value := getattr(policies, name)) is not None]
+def _set(task: Task) -> list[tuple[str, Any]]:
+    # A command is a process by itself: no executor holds for it.
+    names = [name for name in _SAID if name != "executor" or command_of(task.func) is None]
+    return [(name, value) for name in names if (value := getattr(task.policies, name)) is not None]
 
 
 def _overlap_in_words(overlap: Overlap) -> str:

@@ -18,7 +18,7 @@ ALWAYS = 3
 """How many columns are shown even if they are empty."""
 
 
-def list_tasks(app: App = None, *, factory: Factory = False, as_json: Json = False) -> None:
+def list_tasks(app: App = None, *, factory: Factory = None, as_json: Json = False) -> None:
     """List the tasks: trigger in words, next tick, policies, where the function is defined.
 
     The next tick is that of an app whose serving begins now, local to the task's zone, or in UTC for tasks without

@@ -1,6 +1,7 @@
 """Log lines: readable ones on a terminal, JSON elsewhere."""
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,10 +15,7 @@ __all__ = ["configure_logging"]
 
 
 def configure_logging(log_format: "LogFormat | None", level: "LogLevel | None") -> None:
-    """Send all logs to stderr; what is None is as the settings say.
-
-    Call it before the app is imported, so that an app that configures logging has the last word.
-    """
+    """Send all logs to stderr, unless the app, when it was imported, has seen to them; what is None is a setting."""
     log_format = log_format or settings().log_format
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "json"
@@ -26,14 +24,22 @@ def configure_logging(log_format: "LogFormat | None", level: "LogLevel | None") 
 
 
 def _text_handler() -> logging.Handler:
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.logging import RichHandler
+    class Formatter(logging.Formatter):
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+            line = super().formatMessage(record)
+            colour = _COLOURS.get(record.levelno) if _in_colours() else None
+            return line if colour is None else f"\x1b[{colour}m{line}\x1b[0m"
 
-        return RichHandler(console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s"))
     return handler
+
+
+_COLOURS = {logging.DEBUG: 2, logging.WARNING: 33, logging.ERROR: 31, logging.CRITICAL: 31}
+
+
+def _in_colours() -> bool:
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _json_handler() -> logging.Handler:

@@ -47,7 +47,7 @@ def next_ticks(
     count: Count = None,
     begin: From = None,
     until: Until = None,
-    factory: Factory = False,
+    factory: Factory = None,
     as_json: Json = False,
 ) -> None:
     """Show the ticks to come of all tasks in one timeline.

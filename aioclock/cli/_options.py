@@ -24,7 +24,8 @@ Key: TypeAlias = Annotated[
     ),
 ]
 Factory: TypeAlias = Annotated[
-    bool, typer.Option("--factory", help="APP is a function that returns the app.", show_default=False)
+    bool | None,
+    typer.Option("--factory/--no-factory", help="APP is a function that returns the app.", show_default=False),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", show_default=False)]
 LogFormatOption: TypeAlias = Annotated[

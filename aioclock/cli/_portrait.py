@@ -46,7 +46,7 @@ class Portrait:
 
     def policies_in_words(self) -> str:
         """Return the policies that are set, and whether the task is paused."""
-        words = [f"{name} {said}" for name, said in policies_in_words(self.task.policies).items()]
+        words = [f"{name} {said}" for name, said in policies_in_words(self.task).items()]
         return ", ".join([*words, *("paused" for remark in self.remarks if remark.kind == "paused")])
 
     def as_json(self) -> dict[str, Any]:
@@ -63,8 +63,8 @@ class Portrait:
             "zone": None if zone is None else zone.key,
             "next_tick": tick,
             "next_tick_local": None if tick is None else tick.astimezone(zone),
-            "policies": policies_as_json(self.task.policies),
-            "executor": self.task.executor,
+            "policies": policies_as_json(self.task),
+            "executor": self.task.executor if command is None else "process",
             "paused": any(remark.kind == "paused" for remark in self.remarks),
             "defined_at": None if place is None else {"file": place.shown_file, "line": place.line},
             "remarks": [{"kind": remark.kind, "reason": remark.reason} for remark in self.remarks],

@@ -28,7 +28,7 @@ def serve_with_reload(folders: list[Path]) -> None:
     for folder in folders:
         if not folder.exists():
             raise CommandError(f"there is no folder {str(folder)!r} to watch")
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    logging.getLogger("watchfiles").setLevel(logging.CRITICAL)
     os.environ["AIOCLOCK_RELOAD"] = "false"  # for the process that serves
     run_process(
         *folders,

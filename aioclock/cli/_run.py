@@ -20,17 +20,20 @@ __all__ = ["run"]
 def run(
     app: App = None,
     *,
-    factory: Factory = False,
+    factory: Factory = None,
     log_format: LogFormatOption = None,
     log_level: LogLevelOption = None,
     reload: Annotated[
-        bool, typer.Option("--reload", help="Serve anew when a source file changes.", show_default=False)
-    ] = False,
+        bool | None,
+        typer.Option("--reload/--no-reload", help="Serve anew when a source file changes.", show_default=False),
+    ] = None,
     reload_dir: Annotated[
         list[Path] | None,
         typer.Option(help="Folder to watch with --reload; may be repeated.", show_default="the current folder"),
     ] = None,
-    uvloop: Annotated[bool, typer.Option("--uvloop", help="Serve on uvloop's event loop.", show_default=False)] = False,
+    uvloop: Annotated[
+        bool | None, typer.Option("--uvloop/--no-uvloop", help="Serve on uvloop's event loop.", show_default=False)
+    ] = None,
 ) -> None:
     """Serve an app until its schedules end or a signal asks it to stop.
 
@@ -39,7 +42,7 @@ def run(
     """
     from aioclock.cli._settings import settings
 
-    if reload or settings().reload:
+    if settings().reload if reload is None else reload:
         from aioclock.cli._reload import serve_with_reload
 
         serve_with_reload(reload_dir or [Path()])
@@ -49,9 +52,10 @@ def run(
     from aioclock.cli._logs import configure_logging
     from aioclock.cli._target import load_app
 
+    loop_factory = _uvloop() if (settings().uvloop if uvloop is None else uvloop) else None
+    clock = load_app(app, factory=factory, prints=True)
     configure_logging(log_format, log_level)
-    loop_factory = _uvloop() if uvloop or settings().uvloop else None
-    _serve(load_app(app, factory=factory, prints=True), loop_factory)
+    _serve(clock, loop_factory)
 
 
 def _uvloop() -> "Callable[[], asyncio.AbstractEventLoop]":

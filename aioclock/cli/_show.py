@@ -20,7 +20,7 @@ __all__ = ["show"]
 TICKS = 5
 
 
-def show(app: App = None, key: Key = None, *, factory: Factory = False, as_json: Json = False) -> None:
+def show(app: App = None, key: Key = None, *, factory: Factory = None, as_json: Json = False) -> None:
     """Show everything about one task.
 
     Its function, its trigger with all fields, its policies and who set each, what it depends on, and the next ticks of
@@ -103,9 +103,9 @@ def _said(portrait: "Portrait", facts: dict[str, Any]) -> "Iterator[tuple[str, l
     yield "id", [facts["id"]]
     yield "trigger", [portrait.trigger, _as_written(task.trigger)]
     yield "clock changes", _habits(task.trigger)
-    yield "runs in", [_EXECUTORS[task.executor]]
+    yield "runs in", [_EXECUTORS[facts["executor"]]]
     yield "groups", [" > ".join(facts["groups"])] if facts["groups"] else []
-    policies, owners = policies_in_words(task.policies), facts["policies_from"]
+    policies, owners = policies_in_words(task), facts["policies_from"]
     yield "policies", [f"{name} {said} ({owners[name]})" for name, said in policies.items()]
     problem = [facts["dependency_problem"]] if facts["dependency_problem"] else []
     yield "depends on", [*(f"{'  ' * d['depth']}{_dependency(d)}" for d in facts["dependencies"]), *problem]
@@ -117,7 +117,7 @@ def _dependency(dependency: dict[str, Any]) -> str:
     return f"{name}{dependency['function']}" + (f", for {dependency['stands_for']}" if dependency["stands_for"] else "")
 
 
-_EXECUTORS = {"loop": "the event loop", "thread": "a worker thread", "process": "a worker process"}
+_EXECUTORS = {"loop": "the event loop", "thread": "a worker thread", "process": "another process"}
 
 
 def _as_written(trigger: "BaseTrigger") -> str:

@@ -40,7 +40,7 @@ def simulate(
     max_runs: Annotated[
         int, typer.Option("--max-runs", min=1, help="More ticks than that are not simulated.")
     ] = 1_000_000,
-    factory: Factory = False,
+    factory: Factory = None,
     as_json: Json = False,
 ) -> None:
     """Run an app on virtual time and show when it is busy.

@@ -4,7 +4,8 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from itertools import dropwhile
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ from typing import Any
 
 from aioclock.app import AioClock
 from aioclock.cli._errors import CommandError
-from aioclock.cli._settings import settings
+from aioclock.cli._settings import folder_of_app, settings
 from aioclock.exceptions import BaseAioClockException
 from aioclock.utils import did_you_mean
 
@@ -24,32 +25,43 @@ PYTHONS_IMPORTER = str(importlib.__file__)
 CONFIG_FILES = (".yaml", ".yml", ".toml", ".json")
 
 
-def load_app(target: str | None, *, factory: bool = False, prints: bool = False) -> AioClock:
+def load_app(target: str | None, *, factory: bool | None = None, prints: bool = False) -> AioClock:
     """Return the app that *target* names.
 
     Args:
         target: `module:app`, `path/to/file.py:app` (without a name after the colon: `app`) or a configuration file;
             None: the setting `app`.
-        factory: Whether the name is that of a function that returns the app.
+        factory: Whether the name is that of a function that returns the app; None: as the settings say.
         prints: Whether stdout is the app's as well; else what importing it prints goes to stderr.
 
     Raises:
         CommandError: there is no such app, or importing it fails.
     """
-    with nullcontext() if prints else redirect_stdout(sys.stderr):
-        return _load(target, factory=factory)
-
-
-def _load(target: str | None, *, factory: bool) -> AioClock:
-    target = target or settings().app
-    if target is None:
+    named = target or settings().app
+    if named is None:
         raise CommandError("which app? name it like module:app or path/to/file.py:app, or set AIOCLOCK_APP")
+    with nullcontext() if prints else redirect_stdout(sys.stderr), _arguments_of_its_own():
+        return _load(
+            named, Path() if target else folder_of_app(), factory=settings().factory if factory is None else factory
+        )
+
+
+@contextmanager
+def _arguments_of_its_own() -> Iterator[None]:
+    """Hide the command's arguments from an app that reads the process's when it is imported."""
+    before, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _load(target: str, folder: Path, *, factory: bool) -> AioClock:
     if target.lower().endswith(CONFIG_FILES):
-        return _from_config(target)
+        return _from_config(folder / target)
     place, _, name = _split(target)
-    module = _import_file(Path(place)) if place.endswith(".py") else _import_module(place)
-    found = _attribute(module, name or "app", target)
-    return _app_of(found, target, factory=factory or settings().factory)
+    module = _import_file(folder / place) if place.endswith(".py") else _import_module(place, folder)
+    return _app_of(_attribute(module, name or "app", target), target, factory=factory)
 
 
 def app_and_key(app: str | None, key: str | None) -> tuple[str | None, str]:
@@ -77,7 +89,7 @@ def _split(target: str) -> tuple[str, str, str]:
     return place, colon, name
 
 
-def _from_config(path: str) -> AioClock:
+def _from_config(path: Path) -> AioClock:
     _import_from(Path.cwd())
     try:
         return AioClock.from_config(path)
@@ -91,8 +103,12 @@ def _import_from(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
-def _import_module(name: str) -> ModuleType:
-    _import_from(Path.cwd())
+def _import_module(name: str, folder: Path) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise CommandError(
+            f"{name!r} is no module and no file that ends in .py, {', '.join(CONFIG_FILES[:-1])} or {CONFIG_FILES[-1]}"
+        )
+    _import_from(folder.resolve())
     return _imported(name, name)
 
 

@@ -20,7 +20,7 @@ def trigger(
     app: App = None,
     key: Key = None,
     *,
-    factory: Factory = False,
+    factory: Factory = None,
     as_json: Json = False,
     log_format: LogFormatOption = None,
     log_level: LogLevelOption = None,
@@ -38,8 +38,8 @@ def trigger(
     from aioclock.cli._target import app_and_key, load_app
 
     app, key = app_and_key(app, key)
-    configure_logging(log_format, log_level)
     clock = load_app(app, factory=factory, prints=not as_json)
+    configure_logging(log_format, log_level)
     with ended_by_command_errors():
         key = key_of(key, clock.tasks)  # before the lifespan is entered
         run, result, error = asyncio.run(_once(clock, key))
@@ -48,8 +48,16 @@ def trigger(
     elif error is None and result is not None:
         typer.echo(str(result))
     if error is not None:
-        print_error(f"the run of {run.task_key} {run.outcome}: {error}", run.error.traceback if run.error else None)
+        print_error(_told(run, error), run.error.traceback if run.error else None)
         raise typer.Exit(FAILED)
+
+
+def _told(run: "Run", error: Exception) -> str:
+    from aioclock.exceptions import BaseAioClockException
+
+    if isinstance(error, BaseAioClockException):  # its message says all
+        return str(error)
+    return f"the run of {run.task_key!r} failed: {type(error).__name__}: {error}"
 
 
 async def _once(app: "AioClock", key: str) -> "tuple[Run, Any, Exception | None]":

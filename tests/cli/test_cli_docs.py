@@ -53,7 +53,7 @@ def test_a_command_prints_what_the_page_shows(page: Path, command: str, printed:
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=tmp_path,
-        env=environment(PATH=f"{COMMAND.parent}:/usr/bin:/bin"),
+        env=environment(PYTHONUNBUFFERED="1", PATH=f"{COMMAND.parent}:/usr/bin:/bin"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

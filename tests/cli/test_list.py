@@ -11,6 +11,8 @@ import pytest
 
 from aioclock.cli._facts import place_of, policies_as_json, policies_in_words, summary_of
 from aioclock.policies import Jitter, Overlap, Policies, Retry
+from aioclock.task import Task
+from aioclock.triggers import Every
 from commands import aioclock, terminal
 
 SHOP = """
@@ -234,6 +236,12 @@ def test_the_summary_is_the_first_line_that_the_author_wrote() -> None:
     assert summary_of(functools.partial(Job())) == "What a job does."
 
 
+def task_with(policies: Policies) -> Task:
+    task = Task(print, Every(hours=1))
+    task.policies = policies
+    return task
+
+
 def test_policies_are_told_in_words_and_numbers() -> None:
     policies = Policies(
         timeout=1.5,
@@ -244,7 +252,7 @@ def test_policies_are_told_in_words_and_numbers() -> None:
         pause_after_failures=3,
         executor="process",
     )
-    assert policies_in_words(policies) == {
+    assert policies_in_words(task_with(policies)) == {
         "timeout": "1.5 s",
         "overlap": "queue (limit 5)",
         "retry": "1 attempt on OSError, ValueError",
@@ -253,10 +261,10 @@ def test_policies_are_told_in_words_and_numbers() -> None:
         "pause_after_failures": "3 in a row",
         "executor": "process",
     }
-    plain = policies_as_json(policies)
+    plain = policies_as_json(task_with(policies))
     assert plain.keys() == {"timeout_s", "overlap", "retry", "grace_s", "jitter", "pause_after_failures", "executor"}
     assert plain["overlap"] == {"policy": "queue", "limit": 5}
     assert plain["jitter"] == {"up_to_s": 10.0, "stable": True}
     assert plain["retry"]["on"] == ["OSError", "ValueError"]
     json.dumps(plain)
-    assert policies_as_json(Policies()) == policies_in_words(Policies()) == {}
+    assert policies_as_json(task_with(Policies())) == policies_in_words(task_with(Policies())) == {}

@@ -128,15 +128,23 @@ def test_logs_are_readable_on_a_terminal(tmp_path: Path) -> None:
     code, screen = terminal("run", "shop:app", folder=tmp_path)
     [line, *_] = [line for line in screen.display if "run of greet failed" in line]
     assert code == 0
-    assert "ERROR" in line
+    assert line.rstrip().endswith(" ERROR    aioclock: run of greet failed")
     row = screen.buffer[screen.display.index(line)]
     assert {row[column].fg for column in range(len(line))} > {"default"}
 
 
 def test_the_level_of_logs_can_be_set(tmp_path: Path) -> None:
-    write(tmp_path, "import logging\nlogging.getLogger('shop').debug('loaded')\n" + SHORT)
-    assert '"loaded"' not in aioclock("run", "shop:app", folder=tmp_path).stderr
-    assert '"loaded"' in aioclock("run", "shop:app", "--log-level", "debug", folder=tmp_path).stderr
+    write(tmp_path, SHORT.replace('print("hello")', "import logging; logging.getLogger('shop').debug('hello')"))
+    assert '"hello"' not in aioclock("run", "shop:app", folder=tmp_path).stderr
+    assert '"hello"' in aioclock("run", "shop:app", "--log-level", "debug", folder=tmp_path).stderr
+
+
+def test_an_app_that_configures_logging_has_the_last_word(tmp_path: Path) -> None:
+    set_up = "import logging\nlogging.basicConfig(level='INFO', format='MINE %(message)s', filename='shop.log')\n"
+    write(tmp_path, set_up + SHORT.replace('print("hello")', "logging.info('hello')"))
+    done = aioclock("run", "shop:app", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "shop.log").read_text(encoding="utf-8") == "MINE hello\nMINE hello\n"
 
 
 def test_a_failing_lifespan_is_an_exit_code_and_the_users_traceback(tmp_path: Path) -> None:

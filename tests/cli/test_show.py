@@ -178,8 +178,8 @@ def test_a_group_in_no_variable_has_no_name() -> None:
     app.include_group(group)
     task = app.tasks["job"]
     assert path_of(app, task) == [group]
-    assert names_of([group], task) == ["a group in no variable"]
-    assert origins_of(app, task) == {"timeout": "app", "grace": "a group in no variable"}
+    assert names_of([group], task) == ["a group"]
+    assert origins_of(app, task) == {"timeout": "app", "grace": "a group"}
 
 
 def test_the_inner_one_has_the_last_word() -> None:
@@ -190,7 +190,7 @@ def test_the_inner_one_has_the_last_word() -> None:
     app.task(trigger=Every(hours=1), name="app only")(job)
     assert path_of(app, app.tasks["app only"]) == []
     owners = [origins_of(app, app.tasks[key])["timeout"] for key in ("both", "group only", "app only")]
-    assert owners == ["task", "a group in no variable", "app"]
+    assert owners == ["task", "a group", "app"]
 
 
 def test_a_parameter_that_nothing_fills_is_told(shop: Path) -> None:

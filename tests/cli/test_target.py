@@ -134,7 +134,7 @@ def test_a_file_with_the_name_of_another_module_is_refused(tmp_path: Path) -> No
     [
         ({"AIOCLOCK_LOG_FORMAT": "yaml"}, "", "the setting 'log_format' (AIOCLOCK_LOG_FORMAT, or log_format in"),
         ({}, 'log_level = "loud"', "the setting 'log_level' (AIOCLOCK_LOG_LEVEL, or log_level in"),
-        ({}, 'colour = "red"', "the setting 'colour' (AIOCLOCK_COLOUR, or colour in"),
+        ({}, 'colour = "red"', "unknown setting 'colour' in [tool.aioclock] of pyproject.toml"),
     ],
 )
 def test_bad_settings_are_refused_by_name(folder: Path, variables: dict[str, str], table: str, message: str) -> None:
@@ -142,6 +142,61 @@ def test_bad_settings_are_refused_by_name(folder: Path, variables: dict[str, str
     done = aioclock("run", "shop:app", folder=folder, env=variables)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"aioclock: error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tool.aioclock\n", "is not TOML: Expected"),
+        ("[tool]\naioclock = 3\n", "must be a table of settings"),
+        ('[tool.aioclock]\nap = "shop:app"\nfactory = "perhaps"\n', "unknown setting 'ap' in [tool.aioclock]"),
+    ],
+)
+def test_a_broken_pyproject_file_is_said_in_one_line(folder: Path, text: str, message: str) -> None:
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    done = aioclock("run", folder=folder)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("app", ["shop:app", "shop.py:app"])
+def test_an_app_of_a_file_above_is_looked_for_beside_that_file(folder: Path, app: str) -> None:
+    (folder / "pyproject.toml").write_text(f'[tool.aioclock]\napp = "{app}"\n', encoding="utf-8")
+    (folder / "below" / "it").mkdir(parents=True)
+    done = aioclock("trigger", "tidy_up", folder=folder / "below" / "it")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "tidy\n", "")
+
+
+def test_empty_variables_are_as_if_they_were_not_set(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.aioclock]\napp = "shop:app"\n', encoding="utf-8")
+    empty = {"AIOCLOCK_APP": "", "AIOCLOCK_STRICT": "", "AIOCLOCK_LOG_FORMAT": ""}
+    assert aioclock("trigger", "tidy_up", folder=folder, env=empty).stdout == "tidy\n"
+
+
+def test_what_is_typed_undoes_a_setting(folder: Path) -> None:
+    done = aioclock("trigger", "shop:app", "tidy_up", "--no-factory", folder=folder, env={"AIOCLOCK_FACTORY": "true"})
+    assert (done.returncode, done.stdout) == (0, "tidy\n")
+
+
+def test_an_app_that_reads_arguments_does_not_get_those_of_the_command(folder: Path) -> None:
+    text = "import argparse; argparse.ArgumentParser().parse_args()\n"
+    (folder / "shop.py").write_text(text + SHOP, encoding="utf-8")
+    done = aioclock("trigger", "shop:app", "tidy_up", folder=folder)
+    assert (done.returncode, done.stdout) == (0, "tidy\n")
+
+
+def test_letters_that_stdout_does_not_know_are_written_as_escapes(folder: Path) -> None:
+    (folder / "shop.py").write_text(SHOP.replace("Every(hours=1)", 'Every(hours=1), name="2 €"'), encoding="utf-8")
+    for command in ("list", "next"):
+        done = aioclock(command, "shop:app", folder=folder, env={"PYTHONIOENCODING": "ascii"})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "2 \\u20ac" in done.stdout
+
+
+@pytest.mark.parametrize("name", [".", "./noext", "shop.conf:app", "shop-tasks:app"])
+def test_what_is_neither_a_module_nor_a_file_is_refused(folder: Path, name: str) -> None:
+    done = aioclock("run", name, folder=folder)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 def test_the_environment_goes_before_the_file(folder: Path) -> None:

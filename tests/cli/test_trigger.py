@@ -111,13 +111,13 @@ def test_a_failed_run_is_an_exit_code_and_a_traceback_and_listeners_are_told(fol
     done = aioclock("trigger", "shop:app", "failing", folder=folder)
     assert (done.returncode, done.stdout) == (1, "told of failing\nclosed\n")
     assert 'raise OSError("no disk")' in done.stderr
-    assert done.stderr.endswith("aioclock: error: the run of failing failed: no disk\n")
+    assert done.stderr.endswith("aioclock: error: the run of 'failing' failed: OSError: no disk\n")
 
 
 def test_a_run_keeps_to_its_timeout(folder: Path) -> None:
     done = aioclock("trigger", "shop:app", "slow", folder=folder)
     assert done.returncode == 1
-    assert done.stderr.endswith("the run of slow timed_out: task 'slow' was cancelled after 0.01 s\n")
+    assert done.stderr.endswith("aioclock: error: task 'slow' was cancelled after 0.01 s\n")
 
 
 def test_a_run_in_a_process_works(folder: Path) -> None:

@@ -35,7 +35,7 @@ class Request:
 
     target: str
     app: str | None
-    factory: bool
+    factory: bool | None
     tasks: Sequence[str]
     command: str | None
     folder: str | None
@@ -92,7 +92,7 @@ def _invocation(request: Request) -> Invocation:
     return Invocation(
         command=_command(request),
         app=app,
-        factory=request.factory or settings().factory,
+        factory=settings().factory if request.factory is None else request.factory,
         folder=_folder(request),
     )
 
@@ -100,6 +100,8 @@ def _invocation(request: Request) -> Invocation:
 def _command(request: Request) -> tuple[str, ...]:
     if request.command is None:
         return ("aioclock",) if request.contained else (_console_script(),)
+    if Path(request.command).is_file():  # a path with spaces needs no quotes
+        return (request.command,)
     try:
         # A Windows path has backslashes, which are no escapes there.
         words = shlex.split(request.command, posix="\\" not in request.command)

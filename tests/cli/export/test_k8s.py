@@ -160,7 +160,7 @@ def test_the_namespace_and_the_key() -> None:
     }
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1))
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip))
 @settings(max_examples=50)
 def test_the_container_gets_the_key_as_it_is(key: str) -> None:
     run = Invocation(command=("aioclock",), app="shop:app", factory=True, folder="/srv")
