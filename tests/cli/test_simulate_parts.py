@@ -16,6 +16,7 @@ from aioclock import AioClock, At, Cron, Depends, Every, Forever, Jitter, Once, 
 from aioclock.cli._simulations import Tally, _drive, _tally, drive, estimate, hollow
 from aioclock.cli._simulations._heat_map import heat_map
 from aioclock.events import Event
+from aioclock.logger import logger
 from aioclock.runs import RunFacts
 from aioclock.testing import Simulation, simulate
 from aioclock.triggers import BaseTrigger
@@ -399,3 +400,17 @@ def test_the_legend_tells_the_truth(heat: list[list[int]]) -> None:
         for count, cell in zip(counts, cells, strict=True):
             assert (cell == "  ") == (count == 0)
             assert count <= limits.get(cell, 0)
+
+
+def test_the_log_tells_what_holds_up_time_and_not_what_becomes_of_runs(caplog: pytest.LogCaptureFixture) -> None:
+    app = AioClock()
+
+    @app.task(trigger=Every(hours=1, max_loop_count=1), name="work")
+    async def work() -> None:
+        logger.warning("virtual time has waited")
+        raise ValueError
+
+    tally = Tally(app.tasks, UTC, most=10)
+    drive(app, tally, START, START + timedelta(days=1), seed=0, tell=lambda part: None)
+    assert tally.tasks["work"].failed == 1
+    assert [record.message for record in caplog.records] == ["virtual time has waited"]

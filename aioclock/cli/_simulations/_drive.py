@@ -102,11 +102,14 @@ def _interruptible() -> Iterator[_Interruption]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep stdout for what the command says; of failed runs the report tells."""
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Keep stdout for what the command says; what becomes of runs is told by the report, and not by the log."""
+    logger.addFilter(_is_about_no_task)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        logger.setLevel(before)
+        logger.removeFilter(_is_about_no_task)
+
+
+def _is_about_no_task(record: logging.LogRecord) -> bool:
+    return not (hasattr(record, "task") or hasattr(record, "tasks"))
