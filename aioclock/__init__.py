@@ -1,7 +1,7 @@
 """aioclock: schedule async (and sync) Python inside your own process, with every tick accounted for."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fast_depends import Depends
@@ -37,32 +37,32 @@ __all__ = [
     "current_run",
 ]
 
-_HOMES = {
-    "fast_depends": ("Depends",),
-    "aioclock.app": ("AioClock",),
-    "aioclock.group": ("Group",),
-    "aioclock.policies": ("Jitter", "Overlap", "Retry"),
-    "aioclock.provider": ("CurrentRun",),
-    "aioclock.runs": ("Outcome", "Run", "current_run"),
-    "aioclock.triggers": ("At", "Cron", "Every", "Forever", "Once", "OnShutDown", "OnStartUp", "OrTrigger"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = frozenset(
-    {"api", "custom_types", "events", "exceptions", "testing", "utils"} | {home.partition(".")[2] for home in _HOMES}
-)
+if not TYPE_CHECKING:  # for a checker, a `__getattr__` would make every name right
+    _HOMES = {
+        "fast_depends": ("Depends",),
+        "aioclock.app": ("AioClock",),
+        "aioclock.group": ("Group",),
+        "aioclock.policies": ("Jitter", "Overlap", "Retry"),
+        "aioclock.provider": ("CurrentRun",),
+        "aioclock.runs": ("Outcome", "Run", "current_run"),
+        "aioclock.triggers": ("At", "Cron", "Every", "Forever", "Once", "OnShutDown", "OnStartUp", "OrTrigger"),
+    }
+    _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+    _MODULES = frozenset(
+        {"api", "app", "clock", "commands", "custom_types", "declarations", "events", "exceptions", "executors"}
+        | {"group", "logger", "policies", "provider", "runs", "task", "testing", "triggers", "utils"}
+    )
 
+    def __getattr__(name):
+        # With the first use and not at import: the command shows its help, and a worker starts, without pydantic.
+        if name in _HOME_OF:
+            value = getattr(import_module(_HOME_OF[name]), name)
+        elif name in _MODULES:
+            value = import_module(f"aioclock.{name}")
+        else:
+            raise AttributeError(f"module 'aioclock' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
-def __getattr__(name: str) -> Any:
-    # With the first use and not at import: the command shows its help, and a worker starts, without pydantic.
-    if name in _HOME_OF:
-        value = getattr(import_module(_HOME_OF[name]), name)
-    elif name in _MODULES:
-        value = import_module(f"aioclock.{name}")
-    else:
-        raise AttributeError(f"module 'aioclock' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__():
+        return sorted({*__all__, *_MODULES})

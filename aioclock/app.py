@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import datetime
 from functools import partial
 from itertools import count
-from math import isnan
+from math import inf
 from os import PathLike
 from types import EllipsisType
 from typing import Any, Self
@@ -37,6 +37,9 @@ __all__ = ["AioClock", "Handle", "owner_of"]
 
 _apps: "WeakSet[AioClock]" = WeakSet()
 _births = count()
+
+LONGEST_S = 1e9
+"""Seconds that somebody may mean; an event loop can't wait for much more."""
 
 
 class AioClock(Commands):
@@ -344,7 +347,8 @@ class _Request:
 def _require_seconds(seconds: Any, *, name: str) -> None:
     if seconds is None:
         return
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or isnan(seconds) or seconds < 0:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or seconds != seconds or seconds < 0 or (seconds > LONGEST_S and seconds != inf):
         raise TaskDeclarationError(f"{name} must be a number of seconds, 0 or more, or None for ever; got {seconds!r}")
 
 

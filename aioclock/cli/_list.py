@@ -31,7 +31,8 @@ def list_tasks(app: App = None, *, factory: Factory = None, as_json: Json = Fals
 
     clock = load_app(app, factory=factory)
     now = datetime.now(UTC).replace(microsecond=0)
-    portraits = [portrait_of(clock, task, now) for task in clock.tasks.values()]
+    paused = clock.paused
+    portraits = [portrait_of(clock, task, now, paused=paused) for task in clock.tasks.values()]
     if as_json:
         print_json({"at": now, "tasks": [portrait.as_json() for portrait in portraits]})
     elif portraits:

@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["as_json_value", "print_error", "print_json", "stdout"]
+__all__ = ["as_json_value", "as_text", "print_error", "print_json", "stdout"]
 
 WIDE = 1000
 """Columns of what is no terminal: nothing is wrapped or cut there, for a program or a file gets it."""
@@ -27,8 +28,9 @@ def stdout() -> "Console":
 
 def print_json(value: Any) -> None:
     """Print one JSON document; datetimes are ISO 8601."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=_plain)
-    sys.stdout.write("\n")
+    any_letter = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, indent=2, ensure_ascii=not any_letter, default=_plain)
+    sys.stdout.write(f"{text}\n")
 
 
 def as_json_value(value: Any) -> Any:
@@ -36,8 +38,16 @@ def as_json_value(value: Any) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return repr(value)
+        return as_text(value, repr)
     return value
+
+
+def as_text(value: Any, of: Callable[[Any], str] = str) -> str:
+    """Return what *of*, `str` or `repr`, makes of a value of the user's, whose class may have it wrong."""
+    try:
+        return of(value)
+    except Exception as error:
+        return f"<{type(value).__qualname__}, which can't be shown: {type(error).__name__}>"
 
 
 def _plain(value: Any) -> str:

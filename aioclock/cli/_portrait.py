@@ -1,5 +1,6 @@
 """One task as `list` and `show` describe it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,7 +72,9 @@ class Portrait:
         }
 
 
-def portrait_of(clock: AioClock, task: Task, start: datetime, *, count: int = 1) -> Portrait:
+def portrait_of(
+    clock: AioClock, task: Task, start: datetime, *, paused: Mapping[str, str | None], count: int = 1
+) -> Portrait:
     """Return what can be told of *task*, with *count* ticks of a serving that would begin at *start* (aware)."""
     shown = timeline(clock, [task], start=start, count=count)
     return Portrait(
@@ -80,6 +83,6 @@ def portrait_of(clock: AioClock, task: Task, start: datetime, *, count: int = 1)
         trigger=in_words(task.trigger),
         place=place_of(task.func),
         rows=shown.rows,
-        remarks=remarks_on(shown, [task], clock.paused),
+        remarks=remarks_on(shown, [task], paused),
         failed=bool(shown.broken),
     )

@@ -70,7 +70,7 @@ def _uvloop() -> "Callable[[], asyncio.AbstractEventLoop]":
 def _serve(app: "AioClock", loop_factory: "Callable[[], asyncio.AbstractEventLoop] | None") -> None:
     import asyncio
 
-    from aioclock.cli._serving import ended_by_command_errors
+    from aioclock.cli._serving import ended_by_command_errors, stopping_on_hangup
 
-    with ended_by_command_errors(), asyncio.Runner(loop_factory=loop_factory) as runner:
+    with ended_by_command_errors(), stopping_on_hangup(), asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(app.serve())

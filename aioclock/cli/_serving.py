@@ -1,5 +1,6 @@
 """How the end of an app becomes the end of a command."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import format_exc
@@ -9,7 +10,21 @@ import typer
 from aioclock.cli._errors import FAILED, INTERRUPTED, MISUSED, CommandError
 from aioclock.exceptions import BaseAioClockException, TaskIdNotFound
 
-__all__ = ["ended_by_command_errors"]
+__all__ = ["ended_by_command_errors", "stopping_on_hangup"]
+
+
+@contextmanager
+def stopping_on_hangup() -> Iterator[None]:
+    """Treat the end of the terminal like SIGTERM, unless it is to be ignored (nohup): commands must not go on alone."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is None or signal.getsignal(hangup) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(hangup, lambda number, frame: signal.raise_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(hangup, signal.SIG_DFL)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def show(app: App = None, key: Key = None, *, factory: Factory = None, as_json: 
     app, key = app_and_key(app, key)
     clock = load_app(app, factory=factory)
     task = task_of(clock, key)
-    portrait = portrait_of(clock, task, datetime.now(UTC).replace(microsecond=0), count=TICKS)
+    portrait = portrait_of(clock, task, datetime.now(UTC).replace(microsecond=0), paused=clock.paused, count=TICKS)
     facts = _facts(clock, portrait)
     if as_json:
         print_json(facts)

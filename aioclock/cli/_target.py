@@ -182,7 +182,7 @@ def _app_of(found: Any, target: str, *, factory: bool) -> AioClock:
             raise CommandError(f"{target!r} is no function that returns an app; leave --factory out")
         try:
             found = found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise CommandError(
                 f"the factory {target!r} failed: {type(error).__name__}: {error}", details=_users_part(error)
             ) from error

@@ -65,6 +65,8 @@ class Document:
         hidden = [variable.source for variable in within if variable.hidden]
         if hidden and shows_value:
             message = f"what {hidden[0]!r} stands for can't be used here; it may be a secret and is not shown"
+            if path not in self.variables:  # something around it
+                message = f"something here can't be used; as {hidden[0]!r} may be a secret, no more of it is shown"
         self._problems.append((self.line(path) if line is None else line, path, message))
 
     def source(self, path: Path) -> str:

@@ -76,6 +76,8 @@ class Place:
             self.refuse(f"{what} must be text, got {value!r}{_quotes(value)}")
         elif "\0" in value:
             self.refuse(f"{what} must not contain the character NUL", shows_value=False)
+        elif any("\ud800" <= letter <= "\udfff" for letter in value):
+            self.refuse(f"{what} must not contain half a character (a lone surrogate)", shows_value=False)
         else:
             return value
         return None

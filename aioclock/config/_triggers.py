@@ -86,7 +86,8 @@ def _faults(error: ValidationError, values: dict[str, Any]) -> Iterator[tuple[Pa
 
 def _depth(loc: Path, values: dict[str, Any]) -> int:
     """Return how many steps of *loc* lead through *values*; what follows are names of pydantic's own."""
-    return 2 if isinstance(values.get(str(loc[0])) if loc else None, list) else 1
+    inside = len(loc) > 1 and isinstance(loc[1], int) and isinstance(values.get(str(loc[0])), list)
+    return 2 if inside else 1
 
 
 def _refuse(place: Place, path: Path, type_: str, message: str, *, known: Any) -> None:

@@ -121,6 +121,8 @@ class BaseTrigger(BaseModel, Generic[TypeT]):
         while low < high:
             middle = low + (high - low) / 2
             tick = self.next_after(middle, anchor)
+            if tick is not None and require_aware(tick) <= middle:
+                raise ValueError(f"next_after({middle.isoformat()}) must be strictly later, got {tick.isoformat()}")
             if tick is not None and tick <= until:
                 known = low = require_aware(tick)
             else:

@@ -73,6 +73,22 @@ async def long():
         print("ended", flush=True)
 
 
+class Odd:
+    def __repr__(self):
+        raise ValueError
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="odd")
+async def odd():
+    return Odd()
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="leaving")
+async def leaving():
+    print("noise")
+    raise SystemExit(0)
+
+
 @app.task(trigger=At(hour=9, tz="UTC"), name="typo")
 async def typo(name: str):
     pass
@@ -128,7 +144,7 @@ def test_a_run_in_a_process_works(folder: Path) -> None:
 
 def test_json_tells_all_of_the_run_and_its_result(folder: Path) -> None:
     done = aioclock("trigger", "shop:app", "report", "--json", folder=folder)
-    told = json.loads(done.stdout.partition("closed\n")[2])
+    told = json.loads(done.stdout)
     assert list(told) == [
         "key", "task_key", "kind", "scheduled_at", "started_at", "finished_at", "attempt", "outcome", "reason",
         "error", "output", "lateness_s", "missed", "previous_success", "result",
@@ -139,10 +155,40 @@ def test_json_tells_all_of_the_run_and_its_result(folder: Path) -> None:
 
 def test_json_tells_of_a_failure_and_of_results_that_json_can_not_hold(folder: Path) -> None:
     failed = aioclock("trigger", "shop:app", "failing", "--json", folder=folder)
-    told = json.loads(failed.stdout.partition("closed\n")[2])
+    told = json.loads(failed.stdout)
     assert (failed.returncode, told["outcome"], told["error"]["type"], told["result"]) == (1, "failed", "OSError", None)
     odd = aioclock("trigger", "shop:app", "object", "--json", folder=folder)
-    assert json.loads(odd.stdout.partition("closed\n")[2])["result"] == "{1}"
+    assert json.loads(odd.stdout)["result"] == "{1}"
+
+
+def test_json_is_one_document_whatever_the_app_prints(folder: Path) -> None:
+    assert (
+        json.loads(aioclock("trigger", "shop:app", "report", "--json", folder=folder).stdout)["outcome"] == "succeeded"
+    )
+
+
+def test_a_result_that_can_not_be_shown_is_no_failure(folder: Path) -> None:
+    shown = "<Odd, which can't be shown: ValueError>"
+    done = aioclock("trigger", "shop:app", "odd", folder=folder)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, shown)
+    done = aioclock("trigger", "shop:app", "odd", "--json", folder=folder)
+    assert (done.returncode, json.loads(done.stdout)["result"]) == (0, shown)
+
+
+def test_a_task_that_ends_the_program_has_not_succeeded(folder: Path) -> None:
+    done = aioclock("trigger", "shop:app", "leaving", "--json", folder=folder)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["outcome"], told["error"]["type"]) == (1, "failed", "SystemExit")
+    assert done.stderr.endswith("aioclock: error: the run of 'leaving' failed: SystemExit: 0\n")
+
+
+def test_the_end_of_the_terminal_is_like_sigterm(folder: Path) -> None:
+    with serving("trigger", "shop:app", "long", folder=folder) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "began\n"
+        process.send_signal(signal.SIGHUP)
+        printed, _ = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, printed) == (0, "ended\nclosed\n")
 
 
 def test_sigterm_lets_the_run_finish(folder: Path) -> None:

@@ -57,6 +57,8 @@ IN_A_TASK = [
 ]
 
 TRIGGERS = [
+    ("{type_: EVERY, hours: []}", ".hours: input should be a valid number, got []"),
+    ("{type_: EVERY, seconds: [5]}", ".seconds: input should be a valid number, got [5]"),
     ("5", ": a trigger must be a mapping, got 5"),
     ("{}", ": type_ is missing; it is one of FOREVER, ONCE, EVERY"),
     ("{type: EVERY, seconds: 5}", ".type: unknown key; did you mean 'type_'?"),
@@ -124,6 +126,7 @@ TOPS = [
     ("", "1: the file is empty; it needs tasks or groups"),
     ("# a comment", "1: the file is empty; it needs tasks or groups"),
     ("shutdown_timeout: -1", "1: shutdown_timeout: shutdown_timeout must be a number of seconds, 0 or more"),
+    (f"shutdown_timeout: {'9' * 400}", "1: shutdown_timeout: shutdown_timeout must be a number of seconds, 0 or more"),
     ("\nhistory: 0", "2: history: history must be a whole number, 1 or more, got 0"),
     (
         "handle_signals: on",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from enum import Enum
 from importlib import resources
+from pathlib import Path
 
 import fast_depends
 import pytest
@@ -64,6 +65,30 @@ def test_public_names_are_sorted_and_include_the_promised_ones() -> None:
 
 def test_a_star_import_finds_every_public_name() -> None:
     assert [name for name in aioclock.__all__ if not hasattr(aioclock, name)] == []
+
+
+@pytest.mark.parametrize("name", ["app", "events", "exceptions", "logger", "task", "testing", "triggers"])
+def test_a_module_is_there_after_importing_the_package(name: str) -> None:
+    program = f"import aioclock; print(aioclock.{name}.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"aioclock.{name}\n"
+
+
+def test_the_package_shows_its_names_and_no_others() -> None:
+    assert set(aioclock.__all__) <= set(dir(aioclock))
+    with pytest.raises(AttributeError, match="module 'aioclock' has no attribute 'nope'"):
+        _ = aioclock.nope  # type: ignore[attr-defined] # that is what a checker says of it, too
+    assert "TYPE_CHECKING" not in dir(aioclock)
+
+
+def test_a_type_checker_knows_which_names_there_are(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="mypy is one of the tools for `make check`")
+    program = tmp_path / "program.py"
+    program.write_text("import aioclock\nfrom aioclock import Every\nEvery(seconds=1)\naioclock.nope\n")
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(program)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert 'program.py:4: error: Module has no attribute "nope"' in done.stdout
+    assert "Found 1 error" in done.stdout
 
 
 def test_depends_is_the_one_of_fast_depends() -> None:

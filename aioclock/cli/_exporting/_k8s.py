@@ -57,7 +57,7 @@ class Kubernetes:
                 "jobTemplate": {"spec": self._job(plan.key)},
             },
         }
-        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+        text = yaml.safe_dump(document, sort_keys=False, width=120)
         comments = [f"# {one_line(plan.said)}", *(f"# not exact: {one_line(note)}" for note in notes)]
         return Unit(task=plan.key, files=(File(f"{name}.yaml", "\n".join((*comments, text))),), notes=notes)
 

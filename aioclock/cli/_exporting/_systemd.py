@@ -99,7 +99,7 @@ class Systemd:
         folder, user = self.invocation.folder, self.user
         lines = [
             "[Unit]",
-            f"Description={_escaped(one_line(f'aioclock task {plan.key}'))}",
+            f"Description={_described(f'aioclock task {plan.key}')}",
             # Otherwise systemd gives up on a service that is started five times within ten seconds.
             "StartLimitIntervalSec=0",
             "",
@@ -117,7 +117,7 @@ def _timer(plan: Plan, schedule: list[str], notes: tuple[str, ...]) -> str:
         f"# {one_line(plan.said)}",
         *(f"# not exact: {one_line(note)}" for note in notes),
         "[Unit]",
-        f"Description={_escaped(one_line(f'schedule of aioclock task {plan.key}'))}",
+        f"Description={_described(f'schedule of aioclock task {plan.key}')}",
         "",
         "[Timer]",
         *schedule,
@@ -149,6 +149,11 @@ def _plain_path(path: str) -> str:
     if path != path.strip() or path.endswith("\\") or not path.isprintable():
         raise Refusal(f"systemd can't be told the working directory {path!r}; choose another: --working-directory")
     return path
+
+
+def _described(text: str) -> str:
+    # A backslash at the end of a line would join the next line to it.
+    return _escaped(one_line(text)) + (" " if text.endswith("\\") else "")
 
 
 def _escaped(text: str) -> str:

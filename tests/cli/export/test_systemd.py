@@ -256,3 +256,10 @@ def test_a_folder_that_systemd_would_misread_is_refused(folder: str) -> None:
     run = Invocation(command=("aioclock",), app="shop:app", factory=False, folder=folder)
     with pytest.raises(Refusal, match="--working-directory"):
         export(Every(hours=1), run)
+
+
+def test_a_backslash_at_the_end_of_a_key_does_not_swallow_the_next_line() -> None:
+    service, timer = export(At(hour=9, tz="UTC"), key="report\\").files
+    for file in (service, timer):
+        assert not any(line.endswith("\\") for line in file.content.splitlines())
+        assert "aioclock task report\\ \n" in file.content
