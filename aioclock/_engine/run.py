@@ -90,6 +90,8 @@ class LiveRun:
             outcome, error = self._outcome_of(raised), raised
         except BaseException as raised:  # SystemExit, KeyboardInterrupt: they end the process, but not unrecorded
             if not loop.is_closed():  # else nothing ends any more on a loop that was closed under it
+                assert self.handle is not None
+                self.handle.add_done_callback(_look_at)  # else asyncio complains of what is on record
                 self._end(FAILED, raised, None)
             raise
         self._end(outcome, error, result)
@@ -249,3 +251,8 @@ class LiveRun:
             while self.outcome is None:
                 await asyncio.wait((self.handle,), timeout=CANCEL_GRACE_S)
             raise
+
+
+def _look_at(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()
