@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from aioclock.triggers._base import BaseTrigger
 from aioclock.triggers._calendar import WallClockTrigger
 from aioclock.triggers._combine import OrTrigger
 from aioclock.triggers._wall import WallPattern
-from aioclock.triggers._zones import aware_utc, change_around, naive_utc, offset_at, offset_shown, stretches
+from aioclock.triggers._zones import aware_utc, change_around, changes_between, naive_utc, offset_at, offset_shown
 
 __all__ = ["ClockChange", "ClockMark", "dropped_between", "marks_of", "wall_clock_leaves"]
 
@@ -181,7 +181,7 @@ def _gaps_in(zone_key: str, year: int) -> tuple[ClockChange, ...]:
     start = naive_utc(datetime(year, 1, 1, tzinfo=UTC)) - _SECOND
     stop = naive_utc(datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)) + _SECOND
     return tuple(
-        ClockChange(aware_utc(late.start), late.start + early.offset, late.start + late.offset)
-        for early, late in pairwise(stretches(zone, start, stop))
-        if late.offset > early.offset
+        ClockChange(aware_utc(instant), old_wall, new_wall)
+        for instant, old_wall, new_wall in changes_between(zone, start, stop)
+        if new_wall > old_wall
     )

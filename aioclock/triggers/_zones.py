@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ __all__ = [
     "Stretch",
     "aware_utc",
     "change_around",
+    "changes_between",
     "naive_utc",
     "offset_at",
     "offset_shown",
@@ -104,3 +106,8 @@ def stretches(zone: ZoneInfo, start: datetime, stop: datetime) -> Iterator[Stret
             start, offset, offset_before = change, offset_at(zone, change), offset
     if start < stop:
         yield Stretch(start, stop, offset, offset_before)
+
+
+def changes_between(zone: ZoneInfo, start: datetime, stop: datetime) -> Iterator[Change]:
+    for early, late in pairwise(stretches(zone, start, stop)):
+        yield Change(late.start, late.start + early.offset, late.start + late.offset)

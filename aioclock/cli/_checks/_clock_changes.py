@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from aioclock.cli._checks._problem import Problem
@@ -12,7 +12,7 @@ from aioclock.task import Task
 from aioclock.triggers._calendar import WallClockTrigger
 from aioclock.triggers._clock_changes import ClockChange, dropped_between, marks_of, wall_clock_leaves
 from aioclock.triggers._wall import WallPattern
-from aioclock.triggers._zones import aware_utc, stretches
+from aioclock.triggers._zones import aware_utc, changes_between
 
 __all__ = ["of_clock_changes"]
 
@@ -39,10 +39,8 @@ def _changes(zone_key: str, day: int) -> tuple[ClockChange, ...]:
     if zone_key == "UTC":
         return ()
     begin = datetime.fromordinal(day)
-    return tuple(
-        ClockChange(aware_utc(late.start), late.start + early.offset, late.start + late.offset)
-        for early, late in pairwise(stretches(ZoneInfo(zone_key), begin, begin + AHEAD))
-    )
+    changes = changes_between(ZoneInfo(zone_key), begin, begin + AHEAD)
+    return tuple(ClockChange(aware_utc(instant), old_wall, new_wall) for instant, old_wall, new_wall in changes)
 
 
 def _is_served(leaf: WallClockTrigger, moment: datetime, change: ClockChange) -> bool:

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from aioclock.cli._exporting._calendar import Calendar
 from aioclock.cli._exporting._refusal import Refusal
-from aioclock.triggers._zones import aware_utc, naive_utc, stretches
+from aioclock.triggers._zones import aware_utc, changes_between, naive_utc
 
 __all__ = ["ClockChange", "Touch", "clock_changes", "is_steady", "require_agreement", "touches"]
 
@@ -76,8 +75,8 @@ def clock_changes(zone: str, start: datetime) -> tuple[ClockChange, ...]:
 
 def _changes(zone: str, start: datetime) -> Iterator[ClockChange]:
     begin = naive_utc(start)
-    for _, later in pairwise(stretches(ZoneInfo(zone), begin, begin + HORIZON)):
-        yield ClockChange(zone=zone, instant=aware_utc(later.start), before=later.offset_before, after=later.offset)
+    for utc, old_wall, new_wall in changes_between(ZoneInfo(zone), begin, begin + HORIZON):
+        yield ClockChange(zone=zone, instant=aware_utc(utc), before=old_wall - utc, after=new_wall - utc)
 
 
 def is_steady(zone: str, period: timedelta, start: datetime) -> bool:
