@@ -4,7 +4,20 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-__all__ = ["App", "Factory", "Json", "Key", "LogFormat", "LogFormatOption", "LogLevel", "LogLevelOption"]
+__all__ = [
+    "CONFIG_FILES",
+    "App",
+    "Factory",
+    "Json",
+    "Key",
+    "LogFormat",
+    "LogFormatOption",
+    "LogLevel",
+    "LogLevelOption",
+]
+
+CONFIG_FILES = (".yaml", ".yml", ".toml", ".json")
+"""How the names of configuration files end."""
 
 LogFormat: TypeAlias = Literal["auto", "text", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]

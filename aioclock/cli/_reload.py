@@ -9,14 +9,12 @@ from pathlib import Path
 from watchfiles import PythonFilter, run_process
 
 from aioclock.cli._errors import CommandError
+from aioclock.cli._options import CONFIG_FILES
 
 __all__ = ["serve_with_reload"]
 
 PATIENCE_S = 10
 """How long a serving may take to shut down before it is killed for the next one."""
-
-WATCHED = (".yaml", ".yml", ".toml", ".json")
-"""Configuration files, beside Python's."""
 
 
 def serve_with_reload(folders: list[Path]) -> None:
@@ -34,7 +32,7 @@ def serve_with_reload(folders: list[Path]) -> None:
         *folders,
         target=shlex.join(_without_reload([sys.executable, *sys.argv])),
         target_type="command",
-        watch_filter=PythonFilter(extra_extensions=WATCHED),
+        watch_filter=PythonFilter(extra_extensions=CONFIG_FILES),
         callback=lambda changes: _tell({Path(path).name for _, path in changes}),
         sigint_timeout=PATIENCE_S,
     )

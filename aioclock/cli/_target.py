@@ -13,16 +13,15 @@ from typing import Any
 
 from aioclock.app import AioClock
 from aioclock.cli._errors import CommandError
+from aioclock.cli._options import CONFIG_FILES
 from aioclock.cli._settings import folder_of_app, settings
 from aioclock.exceptions import BaseAioClockException
 from aioclock.utils import did_you_mean
 
-__all__ = ["CONFIG_FILES", "app_and_key", "load_app"]
+__all__ = ["app_and_key", "load_app"]
 
 OUR_FOLDER = str(Path(__file__).parent.parent)
 PYTHONS_IMPORTER = str(importlib.__file__)
-
-CONFIG_FILES = (".yaml", ".yml", ".toml", ".json")
 
 
 def load_app(target: str | None, *, factory: bool | None = None, prints: bool = False) -> AioClock:

@@ -182,20 +182,12 @@ def test_a_task_that_ends_the_program_has_not_succeeded(folder: Path) -> None:
     assert done.stderr.endswith("aioclock: error: the run of 'leaving' failed: SystemExit: 0\n")
 
 
-def test_the_end_of_the_terminal_is_like_sigterm(folder: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "end of the terminal"])
+def test_being_asked_to_stop_lets_the_run_finish(number: signal.Signals, folder: Path) -> None:
     with serving("trigger", "shop:app", "long", folder=folder) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "began\n"
-        process.send_signal(signal.SIGHUP)
-        printed, _ = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, printed) == (0, "ended\nclosed\n")
-
-
-def test_sigterm_lets_the_run_finish(folder: Path) -> None:
-    with serving("trigger", "shop:app", "long", folder=folder) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "began\n"
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         printed, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, printed) == (0, "ended\nclosed\n")
 
