@@ -8,7 +8,7 @@ import typer
 from aioclock.cli._check import check
 from aioclock.cli._errors import CommandError
 from aioclock.cli._export import export
-from aioclock.cli._help import paragraphs
+from aioclock.cli._help import markup_mode, paragraphs
 from aioclock.cli._list import list_tasks
 from aioclock.cli._next import next_ticks
 from aioclock.cli._output import print_error
@@ -24,6 +24,7 @@ commands = typer.Typer(
     name="aioclock",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=markup_mode(),
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="APP is module:app, path/to/file.py:app or a configuration file; left out, it is AIOCLOCK_APP.",
 )

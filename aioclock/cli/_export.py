@@ -159,7 +159,7 @@ def launchd(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Print a property list of launchd, which macOS has, for each task."""
+    """Print a property list of macOS's launchd for each task."""
     from aioclock.cli._exporting._checked import checked_zone
     from aioclock.cli._exporting._export import Request
     from aioclock.cli._exporting._launchd import Launchd

@@ -1,10 +1,16 @@
 """Help texts."""
 
+import sys
 from collections.abc import Callable
 from inspect import cleandoc
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["paragraphs"]
+__all__ = ["markup_mode", "paragraphs"]
+
+
+def markup_mode() -> Literal["rich"] | None:
+    """Return how help is drawn: by Rich on a terminal, plain elsewhere, where importing Rich would be half the time."""
+    return "rich" if sys.stdout.isatty() else None
 
 
 def paragraphs(function: Callable[..., Any]) -> str:

@@ -19,7 +19,7 @@ ALWAYS = 3
 
 
 def list_tasks(app: App = None, *, factory: Factory = None, as_json: Json = False) -> None:
-    """List the tasks: trigger in words, next tick, policies, where the function is defined.
+    """List the tasks: trigger in words, next tick, policies, source.
 
     The next tick is that of an app whose serving begins now, local to the task's zone, or in UTC for tasks without
     one. Of the policies those are listed that somebody has set: the task, its group or the app.

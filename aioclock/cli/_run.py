@@ -35,7 +35,7 @@ def run(
         bool | None, typer.Option("--uvloop/--no-uvloop", help="Serve on uvloop's event loop.", show_default=False)
     ] = None,
 ) -> None:
-    """Serve an app until its schedules end or a signal asks it to stop.
+    """Serve an app until its schedules end or a signal stops it.
 
     SIGTERM lets runs finish (shutdown_timeout), Ctrl+C cancels them; both shut down in order. A second signal does not
     wait.
