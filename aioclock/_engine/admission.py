@@ -7,7 +7,7 @@ from typing import Protocol
 from aioclock._engine.cursor import Quota
 from aioclock._engine.entry import Entry
 from aioclock._engine.present import Present
-from aioclock._engine.run import SKIPPED, LiveRun
+from aioclock._engine.run import LiveRun
 
 __all__ = ["HAIR_S", "Admission", "Schedules"]
 
@@ -136,9 +136,11 @@ class Admission:
             run = queue[0]
             self._leave_queue(run)
             quotas = self._release(run)
-            self.admit(run, ())  # it was counted when it began to wait
-            if run.outcome is SKIPPED:
-                self._refund(entry, quotas)
+            if entry.grace is not None and self._comes_too_late(run, entry.grace):
+                self._refund(entry, quotas)  # first: if nothing else is to come, the serving ends with the skip
+                run.skip("missed")
+            else:
+                self._starter.start(run)  # it was counted when it began to wait
 
     def forget_all(self) -> None:
         """Forget all that waits, on an event loop that is closed."""

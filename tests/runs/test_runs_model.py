@@ -637,6 +637,18 @@ def test_a_place_in_the_count_is_given_back_by_a_queued_tick_that_becomes_too_la
         assert [run.outcome for run in sim.runs("work")] == ["succeeded", "skipped", "succeeded"]
 
 
+def test_a_serving_whose_only_task_gets_a_place_back_goes_on() -> None:
+    app, takes_s = AioClock(), iter([14, 1, 1])
+
+    async def work() -> None:
+        await asyncio.sleep(next(takes_s))
+
+    app.task(trigger=Every(seconds=10, max_loop_count=2), name="work", overlap="queue", grace=2)(work)
+    with simulate(app, start=START) as sim:
+        sim.advance(seconds=60)
+        assert [run.outcome for run in sim.runs("work")] == ["succeeded", "skipped", "succeeded"]
+
+
 def test_ticks_that_triggers_share_are_missed_once() -> None:
     app = AioClock()
     app.task(trigger=OrTrigger(triggers=[Every(seconds=2), Every(seconds=3)]), name="work")(lambda: None)
