@@ -10,6 +10,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
+# Programs that some tests run: root on Debian gets them. `make DEBIAN_PACKAGES= ...` leaves the system as it is.
+DEBIAN_PACKAGES ?= cron
 
 # mkdocs-material otherwise prints a banner about its future above every build.
 export NO_MKDOCS_2_WARNING := 1
@@ -23,10 +25,10 @@ help:  ## list the targets
 run: $(VENV)/.library  ## serve examples/app.py until Ctrl+C
 	@$(PY) examples/app.py $(ARGS)
 
-test: $(VENV)/.tools  ## run every test
+test: $(VENV)/.tools $(VENV)/.debian  ## run every test
 	$(PY) -m pytest $(ARGS)
 
-check: $(VENV)/.tools  ## lint, types, docs, and every test under branch coverage
+check: $(VENV)/.tools $(VENV)/.debian  ## lint, types, docs, and every test under branch coverage
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
@@ -69,4 +71,9 @@ $(VENV)/.library: $(VENV)/.created pyproject.toml
 $(VENV)/.tools: $(VENV)/.library
 	@echo "installing the tools for tests, checks and docs into $(VENV)"
 	@$(PIP) install --editable ".[dev]"
+	@touch $@
+
+# The tests that need a package are skipped without it, so this never fails.
+$(VENV)/.debian: $(VENV)/.created Makefile tests/support/debian_packages.sh
+	@sh tests/support/debian_packages.sh $(DEBIAN_PACKAGES)
 	@touch $@
