@@ -51,11 +51,8 @@ class Ledger:
         """Record what came of *run*."""
         entry: Entry = run.entry
         succeeded, failures = run.outcome is SUCCEEDED, entry.failures
-        if not succeeded:
-            if run.kind != "manual":  # whoever asked for it is told
-                _log(run, present)
-            if run.outcome in FAILURES:
-                entry.failures += 1
+        if run.outcome in FAILURES:
+            entry.failures += 1
         facts: RunFacts | None = None
         ordinary = succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule" and run.output is None
         if ordinary and run.started is not None:
@@ -73,6 +70,8 @@ class Ledger:
             entry.failures = 0
         if self.observers or self.listeners.wanted:
             self._tell(run, facts or facts_of(run, present), recovered_from=failures if succeeded else 0)
+        if not succeeded and run.kind != "manual":  # whoever asked for it is told
+            _log(run, present)  # last: what a user's handler or filter raises must not cost the record
 
     def _tell(self, run: LiveRun, facts: RunFacts, *, recovered_from: int) -> None:
         assert run.outcome is not None
@@ -93,7 +92,7 @@ class Ledger:
         """Record that another attempt of *run* will follow."""
         logger.warning(
             "attempt %d of %s failed, the next one follows in %.3g s: %s: %s",
-            run.attempt, run.entry.key, delay_s, type(error).__name__, _message_of(error),
+            run.attempt, run.entry.key, delay_s, type(error).__name__, _printed(str, error),
             extra={"task": run.entry.key, "attempt": run.attempt, "delay_s": delay_s},
         )  # fmt: skip
         if RunRetrying in self.listeners.wanted:
@@ -156,13 +155,19 @@ def _log(run: LiveRun, present: Present) -> None:
 
 
 def _as_text(error: BaseException) -> RunError:
-    text = "".join(format_exception(error))
-    return RunError(type=type(error).__qualname__, message=_message_of(error), traceback=_shortened(text))
+    return RunError(
+        type=type(error).__qualname__, message=_printed(str, error), traceback=_printed(_traceback_of, error)
+    )
 
 
-def _message_of(error: BaseException) -> str:
+def _traceback_of(error: BaseException) -> str:
+    return "".join(format_exception(error))
+
+
+def _printed(show: Callable[[BaseException], str], error: BaseException) -> str:
+    # Both ask the exception for things, and its class may be a user's.
     try:
-        return _shortened(str(error))
+        return _shortened(show(error))
     except Exception as unprintable:
         return f"(can't be printed: {type(unprintable).__qualname__})"
 

@@ -94,6 +94,40 @@ def test_the_loop_goes_on_whatever_is_raised(error: Callable[[], BaseException],
     assert "succeeded" not in outcomes
 
 
+class WithoutTraceback(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__notes__":  # what the standard library asks for while it formats a traceback
+            raise ValueError("no notes")
+        return super().__getattribute__(name)
+
+
+def test_a_failure_whose_traceback_can_not_be_printed_is_recorded_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="aioclock")  # pytest's own handler would fail to print it as well
+    app = AioClock()
+    app.task(trigger=Every(seconds=10), name="work")(Flaky(failures=1, error=lambda: WithoutTraceback("no answer")))
+    with simulate(app, start=START) as sim:
+        sim.advance(seconds=25)
+        failed, succeeded = sim.runs("work")
+    assert (failed.outcome, succeeded.outcome) == ("failed", "succeeded")
+    assert failed.error is not None
+    assert (failed.error.message, failed.error.traceback) == ("no answer", "(can't be printed: ValueError)")
+
+
+def test_a_failure_that_can_not_be_logged_is_recorded_all_the_same() -> None:
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError("this filter is broken")
+
+    app, log = AioClock(), logging.getLogger("aioclock")
+    app.task(trigger=Every(seconds=10), name="work")(Flaky(failures=1))
+    log.addFilter(refuse)
+    try:
+        with simulate(app, start=START) as sim:
+            sim.advance(seconds=25)
+            assert [run.outcome for run in sim.runs("work")] == ["failed", "succeeded"]
+    finally:
+        log.removeFilter(refuse)
+
+
 def test_the_outcome_of_a_failed_run_is_failed_and_of_others_succeeded() -> None:
     app = AioClock()
     app.task(trigger=Every(seconds=10), name="work")(Flaky(failures=1))
