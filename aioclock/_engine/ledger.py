@@ -1,6 +1,7 @@
 """What is written down of runs: in the history, in the log, and for those who listen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from math import nan
 from traceback import format_exception
@@ -19,7 +20,7 @@ from aioclock.events import (
     TaskRecovered,
 )
 from aioclock.logger import logger
-from aioclock.runs import Outcome, RunError, RunFacts, run_of
+from aioclock.runs import Outcome, RunError, RunFacts, run_of, run_source
 
 __all__ = ["FAILURES", "Ledger", "RunObserver", "facts_of"]
 
@@ -71,7 +72,8 @@ class Ledger:
         if self.observers or self.listeners.wanted:
             self._tell(run, facts or facts_of(run, present), recovered_from=failures if succeeded else 0)
         if not succeeded and run.kind != "manual":  # whoever asked for it is told
-            _log(run, present)  # last: what a user's handler or filter raises must not cost the record
+            with _marked_as(run):
+                _log(run, present)  # last: what a user's handler or filter raises must not cost the record
 
     def _tell(self, run: LiveRun, facts: RunFacts, *, recovered_from: int) -> None:
         assert run.outcome is not None
@@ -102,10 +104,11 @@ class Ledger:
     def stuck(self, run: LiveRun, present: Present) -> None:
         """Record that *run* ignores its cancellation."""
         key = run.entry.key
-        logger.error(
-            "run of %s is stuck: it goes on in spite of its cancellation and occupies its task until it ends", key,
-            extra={"task": key},
-        )  # fmt: skip
+        with _marked_as(run):
+            logger.error(
+                "run of %s is stuck: it goes on in spite of its cancellation and occupies its task until it ends", key,
+                extra={"task": key},
+            )  # fmt: skip
         if RunStuck in self.listeners.wanted:
             self.event(RunStuck, run=run_of(facts_of(run, present)))
 
@@ -132,6 +135,16 @@ def facts_of(run: LiveRun, present: Present) -> RunFacts:
         run.previous,
         run.output,
     )
+
+
+@contextmanager
+def _marked_as(run: LiveRun) -> Iterator[None]:
+    # This may be the context of the run that cancelled it, or of the one whose end lets it start or skips it.
+    token = run_source.set(run)
+    try:
+        yield
+    finally:
+        run_source.reset(token)
 
 
 def _log(run: LiveRun, present: Present) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import Annotated, Any, Literal
 
@@ -337,6 +337,38 @@ def test_what_the_library_itself_logs_about_a_run_is_marked_with_that_run(record
     with simulated(app) as sim:
         sim.advance(seconds=10)
     assert marks(records, "run of work failed") == [("work", "work@2026-01-01T00:00:10+00:00")]
+
+
+def test_what_is_logged_of_a_stuck_run_is_marked_with_it_and_not_with_the_one_that_cancelled_it(
+    records: list[logging.LogRecord],
+) -> None:
+    app = AioClock()
+
+    @app.task(trigger=Every(seconds=10, max_loop_count=1), name="stubborn")
+    async def stubborn() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    @app.task(trigger=Every(seconds=20, max_loop_count=1), name="canceller")
+    async def canceller() -> None:
+        app.cancel("stubborn")
+
+    with simulated(app) as sim:
+        sim.advance(seconds=30)
+    stubborn_run = ("stubborn", "stubborn@2026-01-01T00:00:10+00:00")
+    assert marks(records, "run of stubborn cancelled") == [stubborn_run]
+    assert marks(records, "run of stubborn is stuck") == [stubborn_run]
+
+
+def test_what_is_logged_of_a_skipped_run_is_marked_with_it_and_not_with_the_one_before(
+    records: list[logging.LogRecord],
+) -> None:
+    app = AioClock()
+    app.task(trigger=Every(seconds=10), name="work", overlap="queue", grace=5)(sleeping(19))
+    with simulated(app) as sim:
+        sim.advance(seconds=30)
+    assert marks(records, "run of work skipped: missed") == [("work", "work@2026-01-01T00:00:20+00:00")]
 
 
 def test_a_run_by_hand_before_any_serving_marks_its_records(
