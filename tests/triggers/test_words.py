@@ -203,6 +203,9 @@ def read(words: str) -> set[tuple[int, int, int]]:
         assert last.endswith(":59")
         assert first.endswith(":00")
         hours = range(int(first[:2]), int(last[:2]) + 1)
+    if sparse := re.fullmatch(r"(.+ past the hour), every (\d+) hours", rhythm):
+        rhythm = sparse[1]
+        hours = [hour for hour in hours if hour % int(sparse[2]) == 0]
     seconds: Iterable[int] = [0]
     minutes: Iterable[int] = range(60)
     if past := re.fullmatch(
