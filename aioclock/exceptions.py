@@ -11,6 +11,9 @@ BaseAioClockException
 ├── RunCancelledError (RuntimeError)    a run that was asked for was cancelled
 ├── RunSkippedError (RuntimeError)      a run that was asked for never started
 ├── WorkerDiedError (RuntimeError)      the process that a function ran in died
+├── StoreError (RuntimeError)           a store can't do what it is asked for
+│   └── StoreUnavailableError (ConnectionError)  it can't be reached now; later it may
+├── LeaseLostError (RuntimeError)       a run in a store is its process's no longer
 ├── ServingError (RuntimeError)         the app is in no state for what was asked of it
 └── VirtualTimeError (RuntimeError)     in aioclock.testing: virtual time can't go on
 ```
@@ -23,9 +26,12 @@ __all__ = [
     "CommandFailedError",
     "ConfigurationError",
     "DependencyError",
+    "LeaseLostError",
     "RunCancelledError",
     "RunSkippedError",
     "ServingError",
+    "StoreError",
+    "StoreUnavailableError",
     "TaskDeclarationError",
     "TaskIdNotFound",
     "TaskTimeoutError",
@@ -126,3 +132,22 @@ class WorkerDiedError(BaseAioClockException, RuntimeError):
 
 class ServingError(BaseAioClockException, RuntimeError):
     """The app is in no state for what was asked of it: it serves already, or does not serve."""
+
+
+class StoreError(BaseAioClockException, RuntimeError):
+    """A store can't do what it is asked for, and asking again will not help."""
+
+
+class StoreUnavailableError(StoreError, ConnectionError):
+    """A store can't be reached now or did not answer; asking again may help."""
+
+
+class LeaseLostError(BaseAioClockException, RuntimeError):
+    """A run in a store is its process's no longer: its lease was not renewed in time, and its end is not recorded."""
+
+    def __init__(self, *, task_name: str) -> None:
+        super().__init__(
+            f"run of {task_name!r} is this process's no longer: its lease ended before it could be renewed, "
+            "and another process may have taken it over"
+        )
+        self.task_name = task_name

@@ -10,7 +10,7 @@ from aioclock.utils import StrEnum
 
 __all__ = ["Outcome", "Run", "RunError", "RunFacts", "RunKind", "RunSource", "current_run", "run_of", "run_source"]
 
-RunKind: TypeAlias = Literal["schedule", "manual"]
+RunKind: TypeAlias = Literal["schedule", "manual", "catch_up"]
 
 
 class Outcome(StrEnum):
@@ -46,7 +46,8 @@ class Run:
     """Stable name of the run: `task_key@scheduled_at`; unique among the runs of its kind."""
     task_key: str
     kind: RunKind = "schedule"
-    """`"schedule"`: a tick of the trigger; `"manual"`: asked for by `run_now`."""
+    """`"schedule"`: a tick of the trigger; `"manual"`: asked for by `run_now`; `"catch_up"`: a tick that passed while
+    nothing could run, and that is answered because a store remembers."""
     scheduled_at: datetime
     """The tick; of a manual run, when it was asked for."""
     started_at: datetime | None = None
@@ -63,6 +64,11 @@ class Run:
     """Seconds from `scheduled_at` to the start (or to the moment at which the run was skipped)."""
     missed: int = 0
     """How many earlier ticks passed unanswered (a blocked loop, a suspended machine) and are answered by this run."""
+    fence: int | None = None
+    """Of a run in a store: a number that is higher than that of every earlier run of the task, for whoever must refuse
+    what a run does after another has taken its place; else None."""
+    owner: str | None = None
+    """Of a run in a store: the id of the process that has it; else None."""
     previous_success: datetime | None = None
     """`scheduled_at` of the task's latest run before this one that succeeded; None when this process knows of none."""
 
@@ -89,6 +95,8 @@ class RunFacts(NamedTuple):
     attempt: int = 1
     previous_success: float | None = None
     output: str | None = None
+    fence: int | None = None
+    owner: str | None = None
 
 
 def run_of(facts: RunFacts) -> Run:
@@ -108,6 +116,8 @@ def run_of(facts: RunFacts) -> Run:
         output=facts.output,
         lateness_s=max(0.0, round(late_s, 6)),  # seconds since the epoch are exact to a quarter of a microsecond
         missed=facts.missed,
+        fence=facts.fence,
+        owner=facts.owner,
         previous_success=None if facts.previous_success is None else _aware(facts.previous_success),
     )
 
