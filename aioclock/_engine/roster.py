@@ -60,6 +60,7 @@ class Roster:
     def remove(self, entry: Entry) -> None:
         """Remove a task with all that is known of it; its runs that are going may finish."""
         del self.tasks[entry.key], self.entries[entry.key]
+        entry.pause_after = None  # its last runs may fail, but there is nothing left to pause
         if self.serving is not None:
             self.serving.remove(entry)
         self.runner.admission.drop_all("removed", entry)

@@ -18,6 +18,7 @@ from aioclock import (
     OnStartUp,
     OrTrigger,
 )
+from aioclock.events import Event, RunFailed, TaskPaused, TaskRemoved
 from aioclock.exceptions import (
     RunSkippedError,
     ServingError,
@@ -299,6 +300,26 @@ def test_a_run_of_a_removed_task_may_finish() -> None:
         app.remove_task("work")
         sim.advance(seconds=30)
     assert ended == [1]
+
+
+def test_a_removed_task_is_not_paused_by_the_failure_of_its_last_run() -> None:
+    app, told = AioClock(), []
+
+    @app.task(trigger=Every(seconds=10), name="work", pause_after_failures=1)
+    async def work() -> None:
+        await asyncio.sleep(5)
+        raise OSError("no answer")
+
+    @app.on(RunFailed, TaskPaused, TaskRemoved)
+    async def listen(event: Event) -> None:
+        told.append(type(event).__name__)
+
+    app.task(trigger=Every(hours=1), name="other")(sleeping(0))
+    with simulated(app) as sim:
+        sim.advance(seconds=12)
+        app.remove_task("work")
+        sim.advance(seconds=30)
+    assert told == ["TaskRemoved", "RunFailed"]
 
 
 def test_a_task_may_remove_itself_and_when_it_was_the_last_one_serving_ends_after_its_run() -> None:
