@@ -181,6 +181,7 @@ class LiveRun:
         if self._timer is not None:
             self._timer.cancel()
         self.reason = reason
+        self.previous = self.entry.last_success
         self._decide(SKIPPED)
 
     def delay(self, timer: asyncio.TimerHandle) -> None:

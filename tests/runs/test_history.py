@@ -275,6 +275,17 @@ def test_each_run_knows_the_latest_success_before_it(successes: list[bool]) -> N
     assert seen == expected
 
 
+def test_a_skipped_run_knows_the_latest_success_before_it_too() -> None:
+    app = AioClock()
+    app.task(trigger=Every(seconds=10), name="work")(lambda: None)
+    with simulate(app, start=START) as sim:
+        sim.advance(seconds=15)
+        app.pause("work")
+        sim.advance(seconds=10)
+    skipped, succeeded = app.runs()
+    assert (skipped.outcome, skipped.previous_success) == ("skipped", succeeded.scheduled_at)
+
+
 def ends_of(work: Callable[[], Any], **policies: Any) -> list[tuple[float, float | None]]:
     app = AioClock()
     app.task(trigger=Every(seconds=10, max_loop_count=3), name="work", **policies)(work)
