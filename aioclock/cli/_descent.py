@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fast_depends.core import CallModel
 
 from aioclock.app import AioClock
+from aioclock.config import FileGroup
 from aioclock.exceptions import DependencyError
 from aioclock.group import Group
 from aioclock.policies import Policies
@@ -31,8 +32,12 @@ def _path(group: Group, origin: Task) -> list[Group]:
 
 
 def names_of(path: list[Group], task: Task) -> list[str]:
-    """Return what the groups of *path* are called: by the variable that holds one, such as `shop.reports:group`."""
-    return [_variable(group, getattr(task.func, "__module__", None)) or "a group" for group in path]
+    """Return what the groups of *path* are called: by the variable that holds one, such as `shop.reports:group`.
+
+    Those of a configuration file have names of their own, and the file itself is the outermost.
+    """
+    home = getattr(task.func, "__module__", None)
+    return [(group.name if isinstance(group, FileGroup) else _variable(group, home)) or "a group" for group in path]
 
 
 def _variable(wanted: object, home: str | None) -> str | None:

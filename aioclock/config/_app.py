@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from aioclock.config._callables import find, importable_from
 from aioclock.config._file import read
+from aioclock.config._group import FileGroup
 from aioclock.config._place import Place
 from aioclock.config._policies import POLICIES, read_policies
 from aioclock.config._tasks import CONTENTS, Names, fill
@@ -51,7 +52,7 @@ def load(path: "str | os.PathLike[str]", make: Callable[..., A], include: Callab
 
 
 def _read(top: Place, folder: Path, make: Callable[..., A]) -> tuple[A | None, Group]:
-    tasks = Group()
+    tasks = FileGroup(top.document.name)
     places = top.mapping("the file") if top.document.sound or top.value is not None else None
     if places is None:
         return None, tasks

@@ -7,6 +7,7 @@ from typing import Any
 
 from aioclock.config._callables import find
 from aioclock.config._command import Command
+from aioclock.config._group import FileGroup
 from aioclock.config._place import Place
 from aioclock.config._policies import POLICIES, read_policies
 from aioclock.config._triggers import read_trigger
@@ -51,10 +52,10 @@ def _add_group(group: Group, place: Place, names: Names) -> None:
     if places is None:
         return
     place.refuse_unknown(GROUP_KEYS)
-    if "name" in places:
-        name = _name(places["name"], "the name of a group")
-        names = replace(names, prefix=f"{names.prefix}{name}." if name else names.prefix)
-    inner = Group(**read_policies(dict(places)))
+    name = _name(places["name"], "the name of a group") if "name" in places else None
+    if name:
+        names = replace(names, prefix=f"{names.prefix}{name}.")
+    inner = FileGroup(name, **read_policies(dict(places)))
     fill(inner, places, names)
     group.include_group(inner)
 

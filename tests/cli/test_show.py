@@ -182,6 +182,15 @@ def test_a_group_in_no_variable_has_no_name() -> None:
     assert origins_of(app, task) == {"timeout": "app", "grace": "a group"}
 
 
+def test_groups_of_a_configuration_file_have_the_names_that_it_gives(tmp_path: Path) -> None:
+    task = {"name": "job", "call": "os:getpid", "trigger": {"type_": "EVERY", "hours": 1}}
+    groups = [{"name": "etl", "timeout": 4, "groups": [{"grace": 3, "tasks": [task]}]}]
+    (tmp_path / "shop.json").write_text(json.dumps({"groups": groups}), encoding="utf-8")
+    facts = json.loads(aioclock("show", "shop.json", "etl.job", "--json", folder=tmp_path).stdout)
+    assert facts["groups"] == ["shop.json", "etl", "a group"]
+    assert facts["policies_from"] == {"timeout": "etl", "grace": "a group"}
+
+
 def test_the_inner_one_has_the_last_word() -> None:
     app, group = AioClock(timeout=5), Group(timeout=4)
     group.task(trigger=Every(hours=1), name="both", timeout=3)(job)
