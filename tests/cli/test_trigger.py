@@ -147,7 +147,7 @@ def test_json_tells_all_of_the_run_and_its_result(folder: Path) -> None:
     told = json.loads(done.stdout)
     assert list(told) == [
         "key", "task_key", "kind", "scheduled_at", "started_at", "finished_at", "attempt", "outcome", "reason",
-        "error", "output", "lateness_s", "missed", "previous_success", "result",
+        "error", "output", "lateness_s", "missed", "fence", "owner", "previous_success", "result",
     ]  # fmt: skip
     assert (told["task_key"], told["kind"], told["outcome"]) == ("report", "manual", "succeeded")
     assert told["result"] == {"used": "connection"}
