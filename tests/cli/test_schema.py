@@ -5,14 +5,16 @@ from inspect import signature
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 from aioclock import AioClock
 from aioclock.config import json_schema
 from commands import aioclock
 
 
-def test_it_prints_the_schema_and_nothing_else(tmp_path: Path) -> None:
-    done = aioclock("schema", folder=tmp_path)
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_it_prints_the_schema_and_nothing_else(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = aioclock("schema", *options, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == json_schema(signature(AioClock))
     jsonschema.Draft202012Validator.check_schema(json.loads(done.stdout))
