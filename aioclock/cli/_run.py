@@ -29,7 +29,9 @@ def run(
     ] = None,
     reload_dir: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder to watch with --reload; may be repeated.", show_default="the current folder"),
+        typer.Option(
+            metavar="DIR", help="Folder to watch with --reload; may be repeated.", show_default="the current folder"
+        ),
     ] = None,
     uvloop: Annotated[
         bool | None, typer.Option("--uvloop/--no-uvloop", help="Serve on uvloop's event loop.", show_default=False)

@@ -31,6 +31,7 @@ def test_every_command_explains_itself_with_an_example(tmp_path: Path, name: str
     assert done.returncode == 0
     assert re.search(rf"Example: aioclock {name}\b", done.stdout)
     assert "--help" in done.stdout
+    assert "list[" not in done.stdout, "a type of Python's instead of a word"
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
