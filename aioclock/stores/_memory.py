@@ -23,6 +23,7 @@ from aioclock.stores._words import (
     Change,
     Claim,
     Claimed,
+    ClaimKind,
     Finish,
     Finished,
     Node,
@@ -64,7 +65,8 @@ class MemoryStore:
         """Of each task, by id."""
         self._ids: dict[str, str] = {}
         """Ids of runs by that of the claim that has them."""
-        self._manual: set[tuple[str, int]] = set()
+        self._ticks: set[tuple[str, ClaimKind, int]] = set()
+        """Task, kind and tick of each run."""
         self._nodes: dict[str, Node] = {}
         self._notes: list[Note] = []
         self._sequence = 0
@@ -122,6 +124,7 @@ class MemoryStore:
         if replace:
             kept = {task.key for task in tasks}
             self._tasks = {key: task for key, task in self._tasks.items() if key in kept}
+            self._forget(run for run in self._runs.values() if run.task_key not in kept)
         for task in tasks:
             self._tasks[task.key] = restored(task, self._tasks.get(task.key), now=now)
             self._note("restored", now, task_key=task.key)
@@ -139,7 +142,7 @@ class MemoryStore:
             self._tasks.get(key),
             list(self._open.get(key, {}).values()),
             known=self._runs.get(self._ids.get(claim.id, claim.id)),
-            twin=(key, claim.tick) in self._manual,
+            twin=(key, claim.kind, claim.tick) in self._ticks,
             now=now,
         )
         if decision.replaces:
@@ -153,8 +156,7 @@ class MemoryStore:
     def _write(self, record: RunRecord) -> None:
         self._runs[record.id] = record
         self._ids[record.claim_id] = record.id
-        if record.kind == "manual":
-            self._manual.add((record.task_key, record.tick))
+        self._ticks.add((record.task_key, record.kind, record.tick))
         of_task = self._open.setdefault(record.task_key, {})
         if record.state in OPEN_STATES:
             of_task[record.id] = record
@@ -196,14 +198,13 @@ class MemoryStore:
 
     def _reap(self, run: RunRecord, owner: str, known: set[str], lease: int, now: int) -> Reaped | None:
         key = run.task_key
-        if key not in self._tasks:
-            return None
         dealt = reaped(
             run, self._tasks[key], owner=owner, takes_over=key in known, claim_id=uuid4().hex, lease=lease, now=now
         )
         if dealt is None:
             return None
         record, self._tasks[key] = dealt
+        del self._ids[run.claim_id]
         self._write(record)
         kind = "lost" if record.state == "lost" else "rerun"
         self._note(kind, now, task_key=key, run_id=run.id, node=run.owner)
@@ -236,7 +237,7 @@ class MemoryStore:
             lost=frozenset(runs.keys() - mine.keys()),
             cancelled=frozenset(claim for claim, run in mine.items() if run.cancel_requested),
             held=frozenset(key for key in pulse.holds if self._hold(key, node.id, now + pulse.lease, now)),
-            changed=tuple(task for task in self._tasks.values() if task.changed_at > pulse.since),
+            changed=tuple(task for task in self._tasks.values() if pulse.since and task.changed_at > pulse.since),
         )
 
     def _hold(self, key: str, owner: str, until: int, now: int) -> bool:
@@ -281,12 +282,16 @@ class MemoryStore:
 
     async def prune(self, *, before: int) -> int:
         old = [run for run in self._runs.values() if run.finished is not None and run.finished < before]
-        for run in old:
-            del self._runs[run.id], self._ids[run.claim_id]
-            self._manual.discard((run.task_key, run.tick))
+        self._forget(old)
         self._notes = [note for note in self._notes if note.at >= before]
         self._nodes = {key: node for key, node in self._nodes.items() if node.seen_at >= before}
         return len(old)
+
+    def _forget(self, runs: Iterable[RunRecord]) -> None:
+        for run in list(runs):
+            del self._runs[run.id], self._ids[run.claim_id]
+            self._ticks.discard((run.task_key, run.kind, run.tick))
+            self._open[run.task_key].pop(run.id, None)
 
 
 def kinds_of(change: Change) -> list[str]:

@@ -88,7 +88,7 @@ class Store(Protocol):
         ...
 
     async def tasks(self, keys: Sequence[str] | None = None) -> list[TaskState]:
-        """Return what is kept of tasks, by key in order; None: of all."""
+        """Return what is kept of tasks, by key in order of code points; None: of all."""
         ...
 
     async def runs(self, query: RunQuery) -> list[RunRecord]:
@@ -110,9 +110,10 @@ class Store(Protocol):
         ...
 
     async def restore(self, tasks: Sequence[TaskState], *, replace: bool = False) -> None:
-        """Write tasks as given, those that are unknown included; with *replace* forget all others.
+        """Write tasks as given, those that are unknown included; with *replace* forget all others and their runs.
 
-        Cursor, fence and generation never move back, and nobody holds a task that is written.
+        Cursor, fence and generation never move back: of a task that is known the higher cursor and fence stay, and a
+        generation begins that is later than both. Nobody holds a task that is written, and it counts as changed now.
         """
 
 

@@ -61,7 +61,7 @@ def decide(
         task: What is on record of its task.
         runs: The open runs of the task.
         known: The run on record whose `id` or `claim_id` is that of the claim.
-        twin: Whether a manual run of the same task and tick is on record.
+        twin: Whether a run of the same task, kind and tick is on record.
     """
     if known is not None:
         return _decide_again(claim, task, runs, known, now)
@@ -105,7 +105,8 @@ def _refusal(claim: Claim, task: TaskState, *, twin: bool) -> Verdict | None:
         return Verdict.TAKEN if twin else None
     if claim.generation != task.generation:
         return Verdict.STALE
-    if task.cursor >= claim.tick:
+    # The cursor of a task that was exhausted starts anew at the present, which may lie before a tick that was claimed.
+    if twin or task.cursor >= claim.tick:
         return Verdict.TAKEN
     if claim.floor is not None and task.cursor < claim.floor:
         return Verdict.BEHIND

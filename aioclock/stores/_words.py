@@ -124,12 +124,13 @@ class Claim:
     The store decides, in one atomic step with what it writes, by the first of these rules that applies:
 
     1. A run with this claim's *id* is on record (its owner asks again, after an error or because it waits).
-       If it is running: `RUN`, its lease renewed. If it waits: `RUN` if it is the oldest of its task that waits and
-       fewer than *most_running* are running, else `WAITING`; its lease is renewed either way. If it has ended as
-       skipped: `SKIPPED`. Otherwise, or when another process has taken it over since: `TAKEN`.
+       If it is running: `RUN`, its lease renewed. If it waits: `RUN` if it is the oldest of its task that waits (of
+       the lowest tick; of several, of the lowest fence) and fewer than *most_running* are running, else `WAITING`; its
+       lease is renewed either way. If it has ended as skipped: `SKIPPED`. Otherwise, or when another process has taken
+       it over since: `TAKEN`.
     2. The task is unknown or of another *generation*: `STALE`. (Manual claims don't look at the generation.)
-    3. The task's cursor is at or past *tick*: `TAKEN`. The cursor is before *floor*: `BEHIND`. (Manual claims look at
-       neither; a manual run of this task and tick on record is `TAKEN`.)
+    3. The task's cursor is at or past *tick*, or a run of this task, kind and tick is on record: `TAKEN`. The cursor is
+       before *floor*: `BEHIND`. (Manual claims don't look at the cursor.)
     4. *most_fired* is given and the task has fired that often: `EXHAUSTED`. (Not for manual claims.)
     5. The tick is the claimant's: the cursor moves to *tick* and the fence is counted up (for manual claims only the
        fence), and the run is written with the fence, with `covers_from` the cursor before, and as
@@ -192,6 +193,9 @@ class Finish:
     lease has passed; else it is refused: another process has ended it or taken it over. An end that was accepted
     already is accepted again if outcome and times are the same, for its owner may have missed the answer.
 
+    What a text holds does not keep a run from ending: characters that a store can't keep (NUL, lone surrogates) may
+    come back as others.
+
     An accepted end moves the task's `last_success` ahead to the run's tick (outcome `succeeded`, not for manual runs
     and never back); `failures` becomes 0 on success and is counted up for `failed`, `timed_out` and `lost`.
     """
@@ -249,7 +253,7 @@ class Pulse:
     holds: tuple[str, ...] = ()
     """Keys of the tasks that it holds or wants to."""
     since: int = 0
-    """Tasks whose `changed_at` is later than this are told; 0 for none."""
+    """Tasks whose `changed_at` is later than this are told; 0: none are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +321,7 @@ class Change:
     key: str
     paused: bool | None = None
     note: str | None = None
-    """With `paused=True`: why."""
+    """With `paused=True`: why. Without one, and when the task is resumed, that of before goes."""
     override: str | None = None
     """A trigger as JSON that replaces the present one: the anchor becomes now, the cursor now less a microsecond (but
     never moves back, unless it is `EXHAUSTED`), `fired` 0, and a new generation begins. `""` takes an override away,
