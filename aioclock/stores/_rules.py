@@ -22,8 +22,10 @@ __all__ = [
     "changed",
     "decide",
     "ended",
+    "held",
     "is_accepted",
     "is_same_end",
+    "kinds_of",
     "reaped",
     "registered",
     "restored",
@@ -279,3 +281,18 @@ def reaped(
         attempt=record.attempt + (not waits),
         lease_until=now + lease,
     ), task
+
+
+def held(task: TaskState, *, owner: str, until: int, now: int) -> TaskState | None:
+    """Return *task* as it is when *owner* holds it until *until*; None: it can't."""
+    if task.cursor == EXHAUSTED or (task.holder not in (None, owner) and task.held_until >= now):
+        return None
+    return replace(task, holder=owner, held_until=until, fence=task.fence + (task.holder != owner))
+
+
+def kinds_of(change: Change) -> list[str]:
+    """Return what *change* is called in the sequence of events."""
+    kinds = [] if change.paused is None else ["paused" if change.paused else "resumed"]
+    if change.override is not None:
+        kinds.append("rescheduled")
+    return kinds + ["cancelled"] * change.cancel + ["exhausted"] * change.exhausted
