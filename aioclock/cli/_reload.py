@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def serve_with_reload(folders: list[Path]) -> None:
             raise CommandError(f"there is no folder {str(folder)!r} to watch")
     logging.getLogger("watchfiles").setLevel(logging.CRITICAL)
     os.environ["AIOCLOCK_RELOAD"] = "false"  # for the process that serves
+    # The background jobs of a shell script ignore SIGINT, and so would the process that is asked to stop by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run_process(
         *folders,
         target=shlex.join(_without_reload([sys.executable, *sys.argv])),

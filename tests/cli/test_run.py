@@ -194,6 +194,18 @@ def test_reload_serves_anew_when_a_file_changes(tmp_path: Path) -> None:
     assert "aioclock: shop.py changed, serving anew\n" in complaints
 
 
+def test_reload_is_as_quick_where_sigint_is_ignored_as_in_the_background_of_a_script(tmp_path: Path) -> None:
+    write(tmp_path, APP.replace("SECONDS", "3600"))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with serving("run", "shop:app", "--reload", folder=tmp_path) as process:
+            until_it_says(process, "began")
+            with touching(tmp_path, APP.replace("SECONDS", "3600").replace("began", "began anew")):
+                until_it_says(process, "out")  # which one that is killed does not say
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
