@@ -59,6 +59,8 @@ def _load(target: str, folder: Path, *, factory: bool) -> AioClock:
     if target.lower().endswith(CONFIG_FILES):
         return _from_config(folder / target)
     place, _, name = _split(target)
+    if place.lower().endswith(CONFIG_FILES):
+        raise CommandError(f"a configuration file is an app by itself: {place!r}, without {name!r}")
     module = _import_file(folder / place) if place.endswith(".py") else _import_module(place, folder)
     return _app_of(_attribute(module, name or "app", target), target, factory=factory)
 

@@ -199,6 +199,12 @@ def test_what_is_neither_a_module_nor_a_file_is_refused(folder: Path, name: str)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+def test_a_configuration_file_takes_no_name(folder: Path) -> None:
+    done = aioclock("list", "conf/aioclock.yaml:app", folder=folder)
+    complaint = "aioclock: error: a configuration file is an app by itself: 'conf/aioclock.yaml', without 'app'\n"
+    assert (done.returncode, done.stderr) == (2, complaint)
+
+
 def test_the_environment_goes_before_the_file(folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.aioclock]\napp = "nothing:app"\n', encoding="utf-8")
     done = aioclock("trigger", "tidy_up", folder=folder, env={"AIOCLOCK_APP": "shop:app"})
