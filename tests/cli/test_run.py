@@ -85,11 +85,12 @@ def test_it_serves_until_the_schedules_end(tmp_path: Path, app: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\nhello\n", "")
 
 
-def test_sigterm_lets_runs_finish(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "end of the terminal"])
+def test_sigterm_lets_runs_finish(tmp_path: Path, number: int) -> None:
     write(tmp_path, APP.replace("SECONDS", "0.3"))
     with serving("run", "shop:app", folder=tmp_path) as process:
         until_it_says(process, "began")
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         printed, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, printed) == (0, "ended\nout\n")
 
