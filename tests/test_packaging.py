@@ -12,7 +12,9 @@ import pytest
 import aioclock
 
 ROOT = Path(__file__).parent.parent
-MODULES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aioclock").rglob("*.py")}
+MODULES = {
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "aioclock").rglob("*.*") if path.suffix in (".lua", ".py")
+}
 
 
 @pytest.fixture(scope="module")

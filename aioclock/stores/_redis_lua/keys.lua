@@ -1,0 +1,3 @@
+-- Tells the keys of all tasks.
+
+return redis.call('ZRANGE', base .. 'tasks', 0, -1)
