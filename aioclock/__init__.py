@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from aioclock.app import AioClock
     from aioclock.group import Group
-    from aioclock.policies import Jitter, Overlap, Retry
+    from aioclock.policies import CatchUp, Jitter, Overlap, Retry
     from aioclock.provider import CurrentRun
     from aioclock.runs import Outcome, Run, current_run
     from aioclock.triggers import At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
@@ -18,6 +18,7 @@ __version__ = "0.6.0"
 __all__ = [
     "AioClock",
     "At",
+    "CatchUp",
     "Cron",
     "CurrentRun",
     "Depends",
@@ -42,7 +43,7 @@ if not TYPE_CHECKING:  # for a checker, a `__getattr__` would make every name ri
         "fast_depends": ("Depends",),
         "aioclock.app": ("AioClock",),
         "aioclock.group": ("Group",),
-        "aioclock.policies": ("Jitter", "Overlap", "Retry"),
+        "aioclock.policies": ("CatchUp", "Jitter", "Overlap", "Retry"),
         "aioclock.provider": ("CurrentRun",),
         "aioclock.runs": ("Outcome", "Run", "current_run"),
         "aioclock.triggers": ("At", "Cron", "Every", "Forever", "Once", "OnShutDown", "OnStartUp", "OrTrigger"),
@@ -50,7 +51,7 @@ if not TYPE_CHECKING:  # for a checker, a `__getattr__` would make every name ri
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
     _MODULES = frozenset(
         {"api", "app", "clock", "commands", "custom_types", "declarations", "events", "exceptions", "executors"}
-        | {"group", "logger", "policies", "provider", "runs", "task", "testing", "triggers", "utils"}
+        | {"group", "logger", "policies", "provider", "runs", "stores", "task", "testing", "triggers", "utils"}
     )
 
     def __getattr__(name):

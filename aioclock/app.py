@@ -18,6 +18,7 @@ from typing_extensions import Unpack
 from aioclock._engine import (
     LIFECYCLE,
     Lifespan,
+    Membership,
     Serving,
     end_of,
     lifespan_opener,
@@ -30,6 +31,7 @@ from aioclock.exceptions import ServingError, TaskDeclarationError
 from aioclock.executors import leave_unready_worker
 from aioclock.logger import logger
 from aioclock.policies import PolicyArgs
+from aioclock.stores import Store, store_at
 from aioclock.task import Task
 from aioclock.utils import running_loop
 
@@ -68,6 +70,10 @@ class AioClock(Commands):
         handle_signals: Whether `serve()` turns SIGTERM into a graceful stop. None: in the main thread, if nobody else
             handles SIGTERM.
         history: How many runs of each task are remembered, at least 1; see `runs`.
+        store: Where tasks and runs outlast the process, and what other processes share: a URL such as
+            `sqlite:///clock.db`, or a `Store`. None: nothing does.
+        lease: Seconds that a run belongs to a process which gives no sign of life; with a store only. A process
+            that is dead is noticed after this time, one that stands still for longer loses its runs.
         policies: What holds for all tasks of the app whose group does not say it either; see `Group.task`.
     """
 
@@ -79,13 +85,15 @@ class AioClock(Commands):
         shutdown_timeout: float | None = 30.0,
         handle_signals: bool | None = None,
         history: int = 100,
+        store: str | Store | None = None,
+        lease: float = 30.0,
         **policies: Unpack[PolicyArgs],
     ) -> None:
         require_lifespan(lifespan)
         _require_seconds(shutdown_timeout, name="shutdown_timeout")
         if handle_signals is not None and not isinstance(handle_signals, bool):
             raise TaskDeclarationError(f"handle_signals must be True, False or None, got {handle_signals!r}")
-        super().__init__(limiter=limiter, history=history, policies=policies)
+        super().__init__(limiter=limiter, history=history, membership=_membership(store, lease), policies=policies)
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
         self._handle_signals = handle_signals
@@ -146,19 +154,24 @@ class AioClock(Commands):
         mark_log_records()
         self._listeners.prepare()
         self._listeners.wake()
+        entries = () if idle else tuple(self._roster.entries.values())
+        session = None if self._membership is None else self._membership.begin(self._roster.runner, entries)
         self._roster.serving = serving = Serving(
-            () if idle else self._roster.entries.values(),
+            entries,
             self._roster.runner,
             self._pool,
             lifespan=lifespan_opener(self._lifespan, self, self._provider)(),
             shutdown_timeout=self._shutdown_timeout,
             handle_signals=self._handle_signals,
             stays=stays,
+            session=session,
         )
         try:
             await serving.run()
         finally:
             self._roster.serving = None
+            if self._membership is not None:
+                self._membership.end()
 
     def run(self) -> None:
         """Serve until all is done or SIGTERM or Ctrl+C ends it: the way to start a program that only schedules.
@@ -350,6 +363,18 @@ def _require_seconds(seconds: Any, *, name: str) -> None:
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not number or seconds != seconds or seconds < 0 or (seconds > LONGEST_S and seconds != inf):
         raise TaskDeclarationError(f"{name} must be a number of seconds, 0 or more, or None for ever; got {seconds!r}")
+
+
+LEASES_S = (0.5, 86_400.0)
+"""The shortest and the longest lease: a pulse must fit into a part of it, and a death be noticed some day."""
+
+
+def _membership(store: str | Store | None, lease: Any) -> Membership | None:
+    number = isinstance(lease, int | float) and not isinstance(lease, bool)
+    if not number or not LEASES_S[0] <= lease <= LEASES_S[1]:
+        least, most = LEASES_S
+        raise TaskDeclarationError(f"lease must be a number of seconds from {least:g} to {most:g}, got {lease!r}")
+    return None if store is None else Membership(store_at(store), lease_s=float(lease))
 
 
 def owner_of(func: Callable[..., Any]) -> Task | None:

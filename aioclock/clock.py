@@ -1,12 +1,13 @@
 """Time as an object: the only module that reads the real clock."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
 from aioclock.utils import running_loop
 
-__all__ = ["LONGEST_SLEEP_S", "Clock", "SystemClock", "current_clock"]
+__all__ = ["LONGEST_SLEEP_S", "Clock", "SystemClock", "current_clock", "is_time_real", "steady_s"]
 
 
 LONGEST_SLEEP_S = 60.0
@@ -45,3 +46,20 @@ def current_clock() -> Clock:
     """Return the clock of the running event loop: its `clock` if it has one (virtual time), else the machine's."""
     clock: Clock = getattr(running_loop(), "clock", _SYSTEM_CLOCK)
     return clock
+
+
+def is_time_real() -> bool:
+    """Tell whether time here is the machine's and not virtual."""
+    return isinstance(current_clock(), SystemClock)
+
+
+# Linux stops its monotonic clock while the machine sleeps; what was promised for seconds ends all the same.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", None) or getattr(time, "CLOCK_MONOTONIC", None)
+
+
+def steady_s() -> float:
+    """Return seconds on a clock that nobody sets and that goes on while the machine sleeps; virtual on virtual time."""
+    loop = running_loop()
+    if loop is not None and not is_time_real():
+        return loop.time()
+    return time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)

@@ -1,6 +1,7 @@
 """What an app can be asked and told about its tasks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
@@ -10,17 +11,35 @@ from typing_extensions import Unpack
 
 from aioclock._engine import LIFECYCLE, Entry, TaskRef, key_of, keys_of
 from aioclock.declarations import Declarations
-from aioclock.exceptions import TaskDeclarationError
+from aioclock.exceptions import TaskDeclarationError, TaskIdNotFound
 from aioclock.policies import PolicyArgs
 from aioclock.runs import Outcome, Run
+from aioclock.stores import RunQuery, Store
+from aioclock.stores._words import micros, run_from
 from aioclock.task import Task, require_trigger
 from aioclock.triggers import BaseTrigger
 from aioclock.triggers._base import require_aware
 from aioclock.utils import did_you_mean
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "Health"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How an app does, for those who watch over it."""
+
+    serving: bool
+    store: str | None
+    """The address of its store, without secrets; None if it has none."""
+    store_error: str | None
+    """Why the store can't be reached, as far as that is known; while it can't, nothing that is shared fires."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is well."""
+        return self.serving and self.store_error is None
 
 
 class Commands(Declarations):
@@ -122,6 +141,72 @@ class Commands(Declarations):
             return list(islice(self._roster.runs(keys, wanted), limit))
 
         return self._roster.on_loop(look)
+
+    async def history(
+        self,
+        task: TaskRef | None = None,
+        outcome: Outcome | str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """Return the latest runs and skipped ticks that the app's store has, of all processes, newest first.
+
+        Runs that are still going are among them, unless an outcome is asked for; their `outcome` is None. Without a
+        store these are the runs that this process remembers, as by `runs`.
+
+        Args:
+            task: A *ref*, or the key of a task that the store knows though the app has it no longer; left out, all.
+            outcome: Only runs of this outcome.
+            since: Only ticks at or after this; aware.
+            limit: How many at most.
+
+        Raises:
+            ValueError: *outcome* is no outcome, *since* is naive, or *limit* is negative.
+            StoreError: the store can't be asked.
+        """
+        _require_count(limit, name="limit")
+        earliest = None if since is None else require_aware(since)
+        wanted = None if outcome is None else _outcome(outcome)
+        if self._membership is None:
+            runs = self.runs(task, wanted, limit=None)
+            return [run for run in runs if earliest is None or run.scheduled_at >= earliest][:limit]
+        keys = None if task is None else await self._known_keys(task)
+        query = RunQuery(
+            task_keys=keys,
+            states=None if wanted is None else (wanted.value,),
+            since=None if earliest is None else micros(earliest.timestamp()),
+            limit=limit,
+        )
+        return [run_from(record) for record in await self._in_store(lambda store: store.runs(query))]
+
+    async def _known_keys(self, task: TaskRef) -> tuple[str, ...]:
+        try:
+            return tuple(keys_of(task, self._roster.tasks))
+        except TaskIdNotFound:
+            known = await self._in_store(lambda store: store.tasks([str(task)])) if isinstance(task, str) else []
+            if not known:
+                raise
+            return (known[0].key,)
+
+    async def _in_store(self, look: Callable[[Store], Awaitable[T]]) -> T:
+        membership = self._membership
+        assert membership is not None
+
+        async def there() -> T:
+            async with membership.opened() as store:
+                return await look(store)
+
+        return await self._roster.over_there(there)
+
+    @property
+    def health(self) -> Health:
+        """Whether the app serves, and whether its store can be reached."""
+        session = None if self._membership is None else self._membership.session
+        return Health(
+            serving=self._roster.serving is not None,
+            store=None if self._membership is None else self._membership.store.name,
+            store_error=None if session is None else session.link.error,
+        )
 
     # Commanding
 

@@ -7,12 +7,12 @@ from anyio import CapacityLimiter
 from fast_depends import Provider
 from typing_extensions import Unpack
 
-from aioclock._engine import Listeners, Roster, require_kinds
+from aioclock._engine import Listeners, Membership, Roster, require_kinds
 from aioclock.events import Event
 from aioclock.exceptions import TaskDeclarationError
 from aioclock.executors import ProcessPool
 from aioclock.group import Defaults, Group
-from aioclock.policies import Policies, PolicyArgs
+from aioclock.policies import NO_POLICIES, STORE_POLICIES, Policies, PolicyArgs
 from aioclock.policies._checks import require_count
 from aioclock.provider import DependencyProvider, Override
 from aioclock.task import Task
@@ -27,12 +27,17 @@ R = TypeVar("R")
 class Declarations:
     """The part of an app that is told what there is to do."""
 
-    def __init__(self, *, limiter: CapacityLimiter | None, history: int, policies: PolicyArgs) -> None:
+    def __init__(
+        self, *, limiter: CapacityLimiter | None, history: int, membership: Membership | None, policies: PolicyArgs
+    ) -> None:
         self._policies = Policies.of("AioClock", policies)
         self._provider = DependencyProvider()
         self._pool = ProcessPool()
         self._listeners = Listeners(self._provider)
-        self._roster = Roster(self._listeners, history_size=require_count("history", history))
+        self._membership = membership
+        if membership is None:
+            _refuse_store_policies(self._policies, owner="AioClock")
+        self._roster = Roster(self._listeners, history_size=require_count("history", history), membership=membership)
         self._root = Group(limiter=limiter)
         self._root.report_to(self._bind)
         self._copies: dict[str, int] = {}
@@ -86,10 +91,13 @@ class Declarations:
     def _bind(self, task: Task, defaults: Defaults) -> None:
         """Make a task of a group this app's own: with its key, its dependencies and the defaults that hold here."""
         key = self._free_key(task)
+        policies = task.policies.over(defaults.policies).over(self._policies)
+        if self._membership is None:
+            _refuse_store_policies(policies, owner=f"task {key!r}")
         self._roster.add(
             task.bound(
                 key,
-                policies=task.policies.over(defaults.policies).over(self._policies),
+                policies=policies,
                 limiter=defaults.limiter,
                 provider=self._provider,
                 pool=self._pool,
@@ -120,3 +128,11 @@ class Declarations:
             A context manager that undoes it at the end of its block; the override holds without one, too.
         """
         return Override(self._provider, original, override)
+
+
+def _refuse_store_policies(policies: Policies, *, owner: str) -> None:
+    if policies is NO_POLICIES:
+        return
+    for name in STORE_POLICIES:
+        if getattr(policies, name) is not None:
+            raise TaskDeclarationError(f"{owner}: {name} means nothing without a store; use AioClock(store=...)")

@@ -22,6 +22,8 @@ Event
 ├── ServingStarted          the schedules have begun
 ├── ServingStopping         nothing new starts
 ├── ServingStopped          all is over, the lifespan included
+├── StoreUnreachable        nothing new fires until the store answers again
+├── StoreRecovered          it does
 └── ClockStepped            the wall clock was set, or the machine slept
 ```
 """
@@ -48,6 +50,8 @@ __all__ = [
     "ServingStarted",
     "ServingStopped",
     "ServingStopping",
+    "StoreRecovered",
+    "StoreUnreachable",
     "TaskAdded",
     "TaskEvent",
     "TaskPaused",
@@ -205,6 +209,22 @@ class ClockStepped(Event):
 
     step_s: float
     """Seconds; positive when the wall clock jumped ahead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUnreachable(Event):
+    """The store does not answer. What the app shares with other processes does not fire until it does."""
+
+    error: str
+    """What went wrong, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRecovered(Event):
+    """The store answers again. Ticks that passed meanwhile are caught up with, as each task's policy says."""
+
+    outage_s: float
+    """For how many seconds it could not be reached."""
 
 
 OUTCOME_EVENTS: dict[Outcome, type[RunEvent]] = {

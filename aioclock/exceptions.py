@@ -102,6 +102,7 @@ class TaskTimeoutError(BaseAioClockException, TimeoutError):
 _WHY_SKIPPED = {
     "overlap": "a run is going on, and the task's overlap policy lets no further one start or wait",
     "stopping": "the app is stopping and starts nothing new",
+    "unreachable": "the app's store can't be reached, and without it nothing new starts",
 }
 
 

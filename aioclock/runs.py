@@ -1,14 +1,26 @@
 """The word that every layer shares: a run, what a tick became."""
 
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from aioclock.exceptions import ServingError
 from aioclock.utils import StrEnum
 
-__all__ = ["Outcome", "Run", "RunError", "RunFacts", "RunKind", "RunSource", "current_run", "run_of", "run_source"]
+__all__ = [
+    "Outcome",
+    "Run",
+    "RunError",
+    "RunFacts",
+    "RunKind",
+    "RunSource",
+    "current_run",
+    "facts_from",
+    "run_of",
+    "run_source",
+]
 
 RunKind: TypeAlias = Literal["schedule", "manual", "catch_up"]
 
@@ -56,7 +68,7 @@ class Run:
     """Which attempt this is, or was the last: 1, or more after retries; 0 for a skipped run."""
     outcome: Outcome | None = None
     reason: str | None = None
-    """Why the run was skipped: `overlap`, `paused`, `missed`, `stopping`, `removed` or `withdrawn`."""
+    """Why the run was skipped: `overlap`, `paused`, `missed`, `stopping`, `removed`, `withdrawn` or `unreachable`."""
     error: RunError | None = field(default=None, repr=False)
     output: str | None = field(default=None, repr=False)
     """What a command of a configuration file printed: the end of its stdout, then of its stderr; None for functions."""
@@ -74,6 +86,25 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", f"{self.task_key}@{self.scheduled_at.isoformat()}")
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Return a block within one transaction of the app's SQL store: what is written in it happens exactly once.
+
+        `async with run.transaction() as connection:` gives a connection to the database that the store is in. At the
+        end of the block the user's writes and the success of the run are committed together. If the block raises, or
+        if the run is this process's no longer, nothing of both is.
+
+        It is for an async function of the app's own process, and it is the last thing that the function does: what
+        comes after the block is not part of the run's record any more.
+
+        Raises:
+            ServingError: this is not the run that is going on here, or the app has no store that can do it.
+            LeaseLostError: (at the end of the block) the run is this process's no longer.
+        """
+        source = run_source.get()
+        if source is None or source.snapshot().key != self.key:
+            raise ServingError(f"run {self.key!r} is not going on here; transaction() is for a run's own function")
+        return source.transaction()
 
 
 class RunFacts(NamedTuple):
@@ -122,6 +153,27 @@ def run_of(facts: RunFacts) -> Run:
     )
 
 
+def facts_from(run: Run) -> RunFacts:
+    """Return the facts that *run*, which has ended, was made of."""
+    noted = run.finished_at or run.scheduled_at + timedelta(seconds=run.lateness_s)
+    return RunFacts(
+        run.task_key,
+        run.scheduled_at.timestamp(),
+        run.outcome,
+        noted.timestamp(),
+        None if run.started_at is None else run.started_at.timestamp(),
+        run.reason,
+        run.error,
+        run.missed,
+        run.kind,
+        run.attempt,
+        None if run.previous_success is None else run.previous_success.timestamp(),
+        run.output,
+        run.fence,
+        run.owner,
+    )
+
+
 def _aware(epoch: float) -> datetime:
     return datetime.fromtimestamp(epoch, UTC)
 
@@ -134,6 +186,14 @@ class RunSource(Protocol):
 
     def snapshot(self) -> Run:
         """Return the run as it is now."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Return a block within a transaction that ends with the run.
+
+        Raises:
+            ServingError: there is no such thing here.
+        """
         ...
 
 

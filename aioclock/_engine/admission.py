@@ -49,6 +49,9 @@ class Starter(Protocol):
     def start(self, run: LiveRun, /) -> None:
         """Let *run* begin."""
 
+    def admit(self, run: LiveRun, quotas: tuple[Quota, ...], /) -> None:
+        """Let *run* start, wait or be skipped, whoever decides that."""
+
 
 class Admission:
     """Owns the runs that wait."""
@@ -79,13 +82,18 @@ class Admission:
         # Held back beyond the next tick, runs would pile up and change places.
         schedules, present = self._starter.schedules, self._starter.present
         gap_s = None if schedules is None else schedules.seconds_to_next_tick(entry)
-        delay_s = entry.jitter.delay_s(entry.key, gap_s)
+        tick, late_s = None, 0.0
+        if entry.shared:  # then all processes draw the same
+            tick, late_s = round(run.scheduled * 1e6), present.now().epoch - run.scheduled
+            gap_s = None if gap_s is None else gap_s + late_s
+        delay_s = entry.jitter.delay_s(entry.key, gap_s, tick=tick)
         run.due += delay_s
-        self._wait(run, quotas)
+        self.wait(run, quotas)
+        delay_s = max(0.0, delay_s - late_s)
         run.delay(present.loop.call_later(delay_s, self._held_back, run, context=present.context))
 
     def _held_back(self, run: LiveRun) -> None:
-        self.admit(run, self._release(run))
+        self._starter.admit(run, self.release(run))
 
     def _overlap(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
         entry: Entry = run.entry
@@ -98,7 +106,7 @@ class Admission:
             self.admit(run, quotas)
         elif len(self._queues.get(entry, ())) < entry.overlap.most_waiting:
             self._queues[entry].append(run)
-            self._wait(run, quotas)
+            self.wait(run, quotas)
             self._count(entry, quotas)
         else:
             run.skip("overlap")
@@ -109,7 +117,7 @@ class Admission:
         entry.cancel_runs()
 
     def _comes_too_late(self, run: LiveRun, grace_s: float) -> bool:
-        return run.kind == "schedule" and self._starter.present.now().epoch - run.due > grace_s + HAIR_S
+        return run.kind != "manual" and self._starter.present.now().epoch - run.due > grace_s + HAIR_S
 
     def _count(self, entry: Entry, quotas: tuple[Quota, ...]) -> None:
         if quotas and (schedules := self._starter.schedules) is not None:
@@ -121,11 +129,13 @@ class Admission:
 
     # Runs that wait
 
-    def _wait(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
+    def wait(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
+        """Let *run* wait."""
         run.entry.pending += 1
         self.waiting[run] = quotas
 
-    def _release(self, run: LiveRun) -> tuple[Quota, ...]:
+    def release(self, run: LiveRun) -> tuple[Quota, ...]:
+        """Let *run* wait no longer, and return what it is counted against."""
         run.entry.pending -= 1
         run.entry.change()
         return self.waiting.pop(run)
@@ -135,7 +145,7 @@ class Admission:
         while (queue := self._queues.get(entry)) and len(entry.runs) < entry.most_going:
             run = queue[0]
             self._leave_queue(run)
-            quotas = self._release(run)
+            quotas = self.release(run)
             if entry.grace is not None and self._comes_too_late(run, entry.grace):
                 self._refund(entry, quotas)  # first: if nothing else is to come, the serving ends with the skip
                 run.skip("missed")
@@ -145,13 +155,13 @@ class Admission:
     def forget_all(self) -> None:
         """Forget all that waits, on an event loop that is closed."""
         for run in list(self.waiting):
-            self._release(run)
+            self.release(run)
         self._queues.clear()
 
     def drop(self, run: LiveRun, reason: str) -> None:
         """Skip *run*, which waits."""
         entry: Entry = run.entry
-        quotas = self._release(run)
+        quotas = self.release(run)
         if run in self._queues.get(entry, ()):
             self._leave_queue(run)
             self._refund(entry, quotas)

@@ -14,6 +14,7 @@ from aioclock._engine.follower import Followers
 from aioclock._engine.present import Moment, Present
 from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
+from aioclock._engine.shared_cursor import SharedCursor
 from aioclock.events import ClockStepped
 from aioclock.logger import logger
 from aioclock.triggers._base import MOST_STEPS
@@ -44,6 +45,8 @@ class Engine:
         self._open = 0  # cursors and followers that may still bring a tick
         self._followers = Followers(present, self)
         self._firing = self._halted = self._unparking = False
+        self._expected: set[str] = set()
+        """Keys of tasks whose schedules may begin later: other processes have them now, or the store is being asked."""
         self._over: asyncio.Future[None] = loop.create_future()
 
     def begin(self, entries: Iterable[Entry]) -> None:
@@ -61,9 +64,24 @@ class Engine:
             self._enter(entry, self._present.now())
             self.check_idle()
 
+    def expect(self, entry: Entry) -> None:
+        """Do not end for want of ticks: the schedule of *entry* may begin later."""
+        self._expected.add(entry.key)
+
+    def exhaust(self, entry: Entry) -> None:
+        """End the schedule of *entry*, which has had all the runs that it may have."""
+        for cursor in entry.cursors:
+            self._close(cursor)
+        self.check_idle()
+
+    def is_exhausted(self, entry: Entry) -> bool:
+        """Tell whether the schedule of *entry*, which has begun, will bring no tick any more."""
+        return entry.idle and not any(cursor.open for cursor in entry.cursors) and not self._followers.sources(entry)
+
     def remove(self, entry: Entry) -> None:
         """End the schedule of a task; its runs go on."""
         self._entries.pop(entry.key, None)
+        self._expected.discard(entry.key)
         for cursor in entry.cursors:
             self._close(cursor)
         self._followers.cancel(self._followers.sources(entry))
@@ -71,8 +89,9 @@ class Engine:
 
     def _enter(self, entry: Entry, anchor: Moment) -> None:
         self._entries[entry.key] = entry
+        self._expected.discard(entry.key)
         entry.anchor = anchor.epoch
-        for source in cursors_of(entry.task.trigger):
+        for source in _sources(entry):
             self._open += 1
             source.entry = entry
             if isinstance(source, Awaited):
@@ -243,7 +262,7 @@ class Engine:
 
     def check_idle(self) -> None:
         """End the serving if nothing can happen any more."""
-        exhausted = self._firing and not self._open and not self._stays
+        exhausted = self._firing and not self._open and not self._expected and not self._stays
         if exhausted and self._runner.idle and not self._over.done():
             self._over.set_result(None)
 
@@ -284,3 +303,9 @@ class Engine:
                 cursor.shift(step_s)
         logger.warning("the wall clock was stepped by %+.3f s", step_s, extra={"step_s": step_s})
         self._runner.ledger.event(ClockStepped, step_s=step_s)
+
+
+def _sources(entry: Entry) -> Iterable[Cursor | Awaited]:
+    if entry.shared:
+        return (SharedCursor(entry.in_store),)
+    return cursors_of(entry.task.trigger)

@@ -8,6 +8,7 @@ from aioclock._engine.cursor import Cursor
 from aioclock._engine.history import History
 from aioclock._engine.present import Moment
 from aioclock._engine.run import LiveRun
+from aioclock._engine.stored import Stored
 from aioclock.custom_types import Triggers
 from aioclock.logger import logger
 from aioclock.policies import Overlap
@@ -34,7 +35,7 @@ class Entry:
     __slots__ = (
         "anchor", "call", "changes", "cursors", "failures", "grace", "history", "jitter", "key", "last",
         "last_manual_us", "last_success", "most_going", "overlap", "parked", "pause", "pause_after", "pending",
-        "retry", "run_delay_s", "runs", "task", "timeout", "trigger_delay_s",
+        "retry", "run_delay_s", "runs", "stored", "task", "timeout", "trigger_delay_s",
     )  # fmt: skip
 
     call: Callable[[], Awaitable[object]]
@@ -51,6 +52,8 @@ class Entry:
         self.overlap = policies.overlap or SKIP
         self.most_going = self.overlap.most_going
         self.history = History(history_size)
+        self.stored: Stored | None = None
+        """What holds between it and the app's store; None without a store, and while it is not known yet."""
         self.pause: Pause | None = None
         self.runs: list[LiveRun] = []
         """Those that are going, the stuck ones included."""
@@ -111,6 +114,17 @@ class Entry:
             TaskDeclarationError: the function can't run where it is told to.
         """
         self.call = self.task.prepare()
+
+    @property
+    def in_store(self) -> Stored:
+        """What holds between it and the store, which its app has."""
+        assert self.stored is not None
+        return self.stored
+
+    @property
+    def shared(self) -> bool:
+        """Whether each of its ticks must be claimed, for other processes have it too."""
+        return self.stored is not None and self.stored.shared
 
     @property
     def idle(self) -> bool:

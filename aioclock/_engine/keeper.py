@@ -1,10 +1,11 @@
 """What a run needs to tell, and whom."""
 
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.run import LiveRun
-from aioclock.runs import Run
+from aioclock.runs import Outcome, Run
 
 __all__ = ["Keeper"]
 
@@ -23,6 +24,20 @@ class Keeper(Protocol):
 
     def leaves_time_for(self, run: LiveRun, delay_s: float, /) -> bool:
         """Tell whether something that starts in *delay_s* seconds starts before the next tick."""
+        ...
+
+    async def settle(
+        self, run: LiveRun, outcome: Outcome, error: BaseException | None, /
+    ) -> tuple[Outcome, BaseException | None]:
+        """Have the end of a run put on record that other processes see; return how it ended after all."""
+        ...
+
+    def transaction(self, run: LiveRun, /) -> AbstractAsyncContextManager[Any]:
+        """Return a block within a transaction that ends with the run.
+
+        Raises:
+            ServingError: there is no such thing.
+        """
         ...
 
     def decided(self, run: LiveRun, /) -> None:

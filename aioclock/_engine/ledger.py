@@ -14,15 +14,16 @@ from aioclock._engine.run import CANCELLED, SKIPPED, SUCCEEDED, LiveRun
 from aioclock.events import (
     OUTCOME_EVENTS,
     Event,
+    RunLost,
     RunRetrying,
     RunStarted,
     RunStuck,
     TaskRecovered,
 )
 from aioclock.logger import logger
-from aioclock.runs import Outcome, RunError, RunFacts, run_of, run_source
+from aioclock.runs import Outcome, Run, RunError, RunFacts, facts_from, run_of, run_source
 
-__all__ = ["FAILURES", "Ledger", "RunObserver", "facts_of"]
+__all__ = ["FAILURES", "Ledger", "RunObserver", "as_text", "facts_of"]
 
 RunObserver: TypeAlias = Callable[[RunFacts], None]
 
@@ -56,6 +57,7 @@ class Ledger:
             entry.failures += 1
         facts: RunFacts | None = None
         ordinary = succeeded and run.attempt == 1 and not run.missed and run.kind == "schedule" and run.output is None
+        ordinary = ordinary and run.grant is None
         if ordinary and run.started is not None:
             offset, previous = present.offset, run.previous
             finished = present.loop.time() + offset
@@ -85,6 +87,14 @@ class Ledger:
         if recovered_from:
             self.event(TaskRecovered, task_key=run.entry.key, failures=recovered_from)
 
+    def lost(self, entry: Entry, run: Run) -> None:
+        """Record that the process died in which *run* went, by what the store has of it."""
+        logger.error("run of %s lost: its process died", entry.key, extra={"task": entry.key, "outcome": "lost"})
+        entry.history.add(facts_from(run))
+        for observe in self.observers:
+            observe(facts_from(run))
+        self.event(RunLost, run=run)
+
     def begun(self, run: LiveRun, present: Present) -> None:
         """Announce that *run* calls its function for the first time."""
         if RunStarted in self.listeners.wanted:
@@ -98,7 +108,7 @@ class Ledger:
             extra={"task": run.entry.key, "attempt": run.attempt, "delay_s": delay_s},
         )  # fmt: skip
         if RunRetrying in self.listeners.wanted:
-            facts = facts_of(run, present)._replace(error=_as_text(error))
+            facts = facts_of(run, present)._replace(error=as_text(error))
             self.event(RunRetrying, run=run_of(facts), delay_s=delay_s)
 
     def stuck(self, run: LiveRun, present: Present) -> None:
@@ -128,12 +138,14 @@ def facts_of(run: LiveRun, present: Present) -> RunFacts:
         now.epoch,
         None if run.started is None else run.started + present.offset,
         run.reason,
-        None if run.error is None else _as_text(run.error),
+        None if run.error is None else as_text(run.error),
         run.missed,
         run.kind,
         run.attempt,
         run.previous,
         run.output,
+        None if run.grant is None else run.grant.fence,
+        None if run.grant is None else run.grant.owner,
     )
 
 
@@ -167,7 +179,8 @@ def _log(run: LiveRun, present: Present) -> None:
         logger.error("%s", run.error, extra=facts)
 
 
-def _as_text(error: BaseException) -> RunError:
+def as_text(error: BaseException) -> RunError:
+    """Return *error* in words that can be kept."""
     return RunError(
         type=type(error).__qualname__, message=_printed(str, error), traceback=_printed(_traceback_of, error)
     )

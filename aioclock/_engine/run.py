@@ -1,10 +1,12 @@
 """One run: from its tick, by way of its attempts, to its outcome."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from aioclock.exceptions import RunCancelledError, RunSkippedError, TaskTimeoutError, WorkerDiedError
+from aioclock._engine.grant import Grant
+from aioclock.exceptions import LeaseLostError, RunCancelledError, RunSkippedError, TaskTimeoutError, WorkerDiedError
 from aioclock.executors import cancel
 from aioclock.runs import Outcome, Run, RunKind, run_source
 
@@ -17,7 +19,8 @@ CANCEL_GRACE_S = 5.0
 """How long a cancelled run may take to end before it is reported as stuck."""
 
 # Looking up a member of an enum is slow before Python 3.12, and this is done for every run.
-SUCCEEDED, FAILED, CANCELLED, SKIPPED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED, Outcome.SKIPPED
+SUCCEEDED, FAILED, CANCELLED = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED
+SKIPPED, LOST = Outcome.SKIPPED, Outcome.LOST
 
 
 class LiveRun:
@@ -25,7 +28,8 @@ class LiveRun:
 
     __slots__ = (
         "_cancelled", "_keeper", "_timed_out", "_timeout", "_timer", "_waiter", "attempt", "context", "due", "entry",
-        "error", "handle", "kind", "missed", "outcome", "output", "previous", "reason", "scheduled", "started",
+        "error", "grant", "handle", "kind", "lost", "missed", "outcome", "output", "previous", "reason", "scheduled",
+        "started",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +52,10 @@ class LiveRun:
         """The tick of the latest success before."""
         self.context: Context | None = None
         """What context variables the function sees; None: those of the serving."""
+        self.grant: Grant | None = None
+        """What it has from the app's store, if its task is shared with other processes."""
+        self.lost = False
+        """Whether it is this process's no longer."""
         self.handle: asyncio.Task[None] | None = None
         self._keeper = keeper
         self._cancelled = self._timed_out = False
@@ -81,7 +89,7 @@ class LiveRun:
             elif entry.timeout is not None:
                 result = await self._attempt()
             else:
-                self.attempt = 1
+                self.attempt += 1
                 result = await entry.call()
             outcome = SUCCEEDED
         except asyncio.CancelledError:
@@ -89,19 +97,33 @@ class LiveRun:
         except Exception as raised:
             outcome, error = self._outcome_of(raised), raised
         except BaseException as raised:  # SystemExit, KeyboardInterrupt: they end the process, but not unrecorded
-            if not loop.is_closed():  # else nothing ends any more on a loop that was closed under it
-                assert self.handle is not None
-                self.handle.add_done_callback(_look_at)  # else asyncio complains of what is on record
-                self._end(FAILED, raised, None)
+            self._end_abruptly(raised)
             raise
+        if self.grant is not None or self.lost:
+            outcome, error = await self._settle(outcome, error)
         self._end(outcome, error, result)
         error = None  # its traceback holds on to this frame
+
+    def _end_abruptly(self, error: BaseException) -> None:
+        assert self.handle is not None
+        if not self.handle.get_loop().is_closed():  # else nothing ends any more on a loop that was closed under it
+            self.handle.add_done_callback(_look_at)  # else asyncio complains of what is on record
+            self._end(FAILED, error, None)
+
+    async def _settle(self, outcome: Outcome, error: BaseException | None) -> tuple[Outcome, BaseException | None]:
+        """Have the end put on record; nothing cancels the run any more, and it can't get stuck."""
+        self._cancelled = True
+        if self._timer is not None:
+            self._timer.cancel()
+        return await self._keeper.settle(self, self.outcome or outcome, self.error or error)
 
     def _outcome_of(self, error: Exception) -> Outcome:
         if error is self._timeout:
             return Outcome.TIMED_OUT
+        if isinstance(error, LeaseLostError) and self.lost:
+            return LOST
         if isinstance(error, WorkerDiedError) and self.entry.task.executor == "process":
-            return Outcome.LOST
+            return LOST
         return FAILED
 
     # Attempts
@@ -138,7 +160,7 @@ class LiveRun:
         return error
 
     def _may_retry(self, delay_s: float) -> bool:
-        if self.outcome is not None or self._cancelled:
+        if self.outcome is not None or self._cancelled or self.lost:
             return False
         return self.entry.retry.outlive_tick or self._keeper.leaves_time_for(self, delay_s)
 
@@ -198,6 +220,11 @@ class LiveRun:
         elif not self._timed_out:  # else it is being cancelled already
             self._interrupt(self.handle)
 
+    def lose(self) -> None:
+        """Ask the run to end, for it is this process's no longer."""
+        self.lost = True
+        self.cancel()
+
     def _check(self, handle: "asyncio.Task[None]") -> None:
         if self.outcome is None:  # a stranger cancelled it before it began
             self.cancel()
@@ -223,6 +250,8 @@ class LiveRun:
         if self.outcome is None:
             if self._timed_out:
                 self._decide(Outcome.TIMED_OUT, self._timeout_error())
+            elif self.lost:
+                self._decide(LOST, LeaseLostError(task_name=self.entry.key))
             else:
                 self._decide(CANCELLED)
         self._keeper.stuck(self)
@@ -236,6 +265,10 @@ class LiveRun:
     def snapshot(self) -> Run:
         """Return the run as it is now."""
         return self._keeper.snapshot(self)
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Return a block within a transaction that ends with the run."""
+        return self._keeper.transaction(self)
 
     async def wait(self) -> object:
         """Return what the function returned, or raise what it raised; cancelling the wait cancels the run."""

@@ -1,22 +1,27 @@
 """All runs of an app: started here and ended here."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from datetime import datetime
+from typing import Any
 
 from aioclock._engine.admission import HAIR_S, Admission, Schedules
+from aioclock._engine.claims import Claims
 from aioclock._engine.cursor import Quota
 from aioclock._engine.entry import Entry, Pause
 from aioclock._engine.keeper import Keeper
 from aioclock._engine.ledger import FAILURES, Ledger, facts_of
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.present import Present
-from aioclock._engine.run import SKIPPED, SUCCEEDED, LiveRun
+from aioclock._engine.run import LOST, SKIPPED, SUCCEEDED, LiveRun
 from aioclock.clock import current_clock
 from aioclock.events import TaskPaused, TaskResumed
-from aioclock.exceptions import ServingError
+from aioclock.exceptions import LeaseLostError, ServingError
 from aioclock.logger import logger
-from aioclock.runs import Run, run_of, run_source
+from aioclock.runs import Outcome, Run, run_of, run_source
+from aioclock.stores import Change
 from aioclock.utils import longer_delay
 
 __all__ = ["Runner"]
@@ -34,21 +39,25 @@ class Runner(Keeper):
         self.admission = Admission(self)
         self.schedules: Schedules | None = None
         """Those of the serving, while there is one."""
+        self.claims: Claims | None = None
+        """Where shared runs come from, while there is a serving with a store."""
+        self.tell: Callable[[Change], None] | None = None
+        """Lets the app's store know what was commanded, if there is one."""
         self.live: set[LiveRun] = set()
         """Runs that have started and whose outcome is open."""
         self._closed = False
         self._all_decided: asyncio.Future[None] | None = None
 
-    def attach(self, schedules: Schedules, present: Present) -> None:
+    def attach(self, schedules: Schedules, present: Present, claims: Claims | None) -> None:
         """Work for a serving that begins."""
         self._move_to(present)
-        self.schedules = schedules
+        self.schedules, self.claims = schedules, claims
         self._closed = False
 
     def detach(self) -> None:
         """Work for no serving any more."""
         self._closed = False
-        self.schedules = None
+        self.schedules = self.claims = None
 
     def _move_to(self, present: Present) -> None:
         if not self.idle and self.present.loop is not present.loop:
@@ -66,19 +75,38 @@ class Runner(Keeper):
 
     def tick(self, entry: Entry, scheduled: float, missed: int, quotas: tuple[Quota, ...]) -> LiveRun:
         """Turn the tick *scheduled* (seconds since the epoch) into a run that starts, waits or is skipped."""
-        if missed:
+        if missed and not self._claims(entry):
             logger.warning(
                 "%d tick(s) of %s passed unanswered; one run answers them all", missed + 1, entry.key,
                 extra={"task": entry.key, "missed": missed},
             )  # fmt: skip
         run = LiveRun(entry, self, scheduled, missed)
-        if entry.pause is not None:
+        if (claims := self._claims(entry)) is not None:
+            claims.tick(run)
+        elif entry.pause is not None:
             run.skip("paused")
         elif entry.jitter is not None:
             self.admission.hold_back(run, quotas)
         else:
             self.admission.admit(run, quotas)
         return run
+
+    def _claims(self, entry: Entry) -> Claims | None:
+        """Return where the runs of *entry* are claimed, if other processes may have them."""
+        return self.claims if entry.shared else None
+
+    def admit(self, run: LiveRun, quotas: tuple[Quota, ...]) -> None:
+        """Let *run* start, wait or be skipped: the store decides that where there is one."""
+        if (claims := self._claims(run.entry)) is not None:
+            claims.ask(run)
+        else:
+            self.admission.admit(run, quotas)
+
+    def withdraw(self, run: LiveRun) -> None:
+        """Forget *run*, which waits: its tick is no concern of this process."""
+        self.admission.release(run)
+        if not self.live:
+            self._drained()
 
     def event(self, entry: Entry, scheduled: float, quotas: tuple[Quota, ...]) -> LiveRun:
         """Turn the event of a trigger that waits by itself into a run; it has waited for whatever it must."""
@@ -104,12 +132,14 @@ class Runner(Keeper):
         run.context = copy_context()
         if self._closed:
             run.skip("stopping")
+        elif beside and (claims := self._claims(entry)) is not None:
+            claims.ask(run, beside=True)
         elif beside:
             self.start(run)
         elif entry.overlap.policy == "queue" and run_source.get() in entry.runs:
             run.skip("overlap")  # it would wait for itself
         else:
-            self.admission.admit(run, ())
+            self.admit(run, ())
         return run
 
     def start(self, run: LiveRun) -> None:
@@ -136,6 +166,26 @@ class Runner(Keeper):
     def snapshot(self, run: LiveRun) -> Run:
         return run_of(facts_of(run, self.present))
 
+    async def settle(
+        self, run: LiveRun, outcome: Outcome, error: BaseException | None
+    ) -> tuple[Outcome, BaseException | None]:
+        if self.claims is None or run.grant is None:
+            return (LOST, LeaseLostError(task_name=run.entry.key)) if run.lost else (outcome, error)
+        return await self.claims.settle(run, outcome, error)
+
+    def transaction(self, run: LiveRun) -> AbstractAsyncContextManager[Any]:
+        if self.claims is None or run.grant is None:
+            raise ServingError(
+                f"the run of {run.entry.key!r} has no transaction: that needs AioClock(store=...) with an SQL database "
+                "and a task of scope 'cluster' whose ticks are a second or more apart"
+            )
+        return self.claims.transaction(run)
+
+    def note_lost(self, entry: Entry, run: Run) -> None:
+        """Record *run*, whose process died."""
+        self.ledger.lost(entry, run)
+        self._pause_if_failing(entry)
+
     def decided(self, run: LiveRun) -> None:
         """Record the outcome of *run*."""
         self.live.discard(run)
@@ -150,8 +200,14 @@ class Runner(Keeper):
     def _went_wrong(self, run: LiveRun) -> None:
         entry: Entry = run.entry
         if run.outcome is SKIPPED:
+            if run.grant is not None and self.claims is not None:
+                self.claims.end_soon(run)
             self._unpark(entry)
-        elif run.outcome in FAILURES and entry.has_failed_enough:
+        elif run.outcome in FAILURES:
+            self._pause_if_failing(entry)
+
+    def _pause_if_failing(self, entry: Entry) -> None:
+        if entry.has_failed_enough:
             self.pause(entry, f"paused after {entry.failures} failure{'s in a row' if entry.failures > 1 else ''}")
 
     def stuck(self, run: LiveRun) -> None:
@@ -161,6 +217,9 @@ class Runner(Keeper):
         """Free the place that *run* occupied."""
         entry: Entry = run.entry
         entry.runs.remove(run)
+        if run.grant is not None and self.claims is not None:
+            self.claims.end_soon(run)  # unless that is on record already
+            self.claims.ask_again(entry)
         if run.outcome is not SUCCEEDED:
             entry.run_delay_s = longer_delay(entry.run_delay_s)
         elif entry.run_delay_s:
@@ -178,16 +237,26 @@ class Runner(Keeper):
 
     # Commands
 
-    def pause(self, entry: Entry, note: str | None) -> None:
-        """Skip the ticks of *entry* from now on, those that wait for their run included."""
+    def pause(self, entry: Entry, note: str | None, *, told: bool = False) -> None:
+        """Skip the ticks of *entry* from now on, those that wait for their run included.
+
+        Args:
+            told: Whether the app's store is what says so, and need not be told.
+        """
+        if not told and self.tell is not None:
+            self.tell(Change(key=entry.key, paused=True, note=note))
+        elif told and entry.pause == Pause(note):
+            return
         if entry.pause is None:
             logger.info("%s is paused%s", entry.key, f": {note}" if note else "", extra={"task": entry.key})
             self.ledger.event(TaskPaused, task_key=entry.key, note=note)
         entry.pause = Pause(note)
         self.admission.drop_all("paused", entry, manual=False)
 
-    def resume(self, entry: Entry) -> None:
+    def resume(self, entry: Entry, *, told: bool = False) -> None:
         """Let the ticks of *entry* get runs again."""
+        if not told and self.tell is not None:
+            self.tell(Change(key=entry.key, paused=False))
         if entry.pause is None:
             return
         entry.pause = None
@@ -216,6 +285,8 @@ class Runner(Keeper):
         What has not started is skipped. Runs that ignore their cancellation are reported and left behind, so this
         always returns.
         """
+        if self.claims is not None:
+            await self.claims.stop()
         self.admission.drop_all("stopping")
         if not self.live:
             return
@@ -226,6 +297,8 @@ class Runner(Keeper):
             await asyncio.wait((all_decided, hurried), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
             if self.live:
                 self._cancel_all()
+                if self.claims is not None:
+                    self.claims.give_up_soon()
                 await all_decided
         finally:
             hurried.cancel()

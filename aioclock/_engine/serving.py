@@ -15,6 +15,7 @@ from aioclock._engine.present import Present
 from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
 from aioclock._engine.serving_task import ServingTask, end_of
+from aioclock._engine.session import Session
 from aioclock._engine.signals import hold_back_sigterm, stop_on_sigterm
 from aioclock.clock import current_clock
 from aioclock.custom_types import Triggers
@@ -42,6 +43,7 @@ class Serving:
         shutdown_timeout: Seconds that runs may take to finish after a stop was asked for; None: for ever.
         handle_signals: Whether SIGTERM asks for a stop; None: if nobody else handles it.
         stays: Whether to go on when every trigger is exhausted.
+        session: The part in what other processes share, if the app has a store.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Serving:
         shutdown_timeout: float | None,
         handle_signals: bool | None,
         stays: bool,
+        session: Session | None = None,
     ) -> None:
         entries = list(entries)
         for entry in entries:
@@ -67,7 +70,8 @@ class Serving:
         self._hook_patience_s = None if shutdown_timeout is None else max(HOOK_PATIENCE_S, shutdown_timeout)
         self._handle_signals = handle_signals
         self.loop = loop = asyncio.get_running_loop()
-        self._present = present = Present(loop, current_clock())
+        self._session = session
+        self._present = present = Present(loop, current_clock() if session is None else session.clock)
         self._runner = runner
         self._pool = pool
         self.engine = Engine(runner, present, stays=stays)
@@ -88,7 +92,7 @@ class Serving:
         Being cancelled is a request too: runs are cancelled, but the rest of the shut-down takes its course.
         """
         with stop_on_sigterm(self._on_signal, wanted=self._handle_signals):
-            self._runner.attach(self.engine, self._present)
+            self._runner.attach(self.engine, self._present, None if self._session is None else self._session.claims)
             self._home = home = ServingTask(self._serve(), on_cancel=self.abort)
             try:
                 await asyncio.wait((home,))
@@ -107,8 +111,19 @@ class Serving:
         home.result()
 
     async def _serve(self) -> None:
-        scope = LifespanScope(self._lifespan, patience_s=self._hook_patience_s)
         self._entering = True
+        if self._session is None:
+            await self._serve_inside()
+            return
+        await self._session.join()
+        self._present.look()  # from now on it shows the store's time, which is no step of a clock
+        try:
+            await self._serve_inside()
+        finally:
+            await self._session.leave()
+
+    async def _serve_inside(self) -> None:
+        scope = LifespanScope(self._lifespan, patience_s=self._hook_patience_s)
         try:
             async with scope:
                 self._entering = False
@@ -134,7 +149,11 @@ class Serving:
     async def _fire_until_stopped(self) -> None:
         if not self._stop.is_set():
             self._firing = True
-            self.engine.begin(self._scheduled)
+            if self._session is None:
+                self.engine.begin(self._scheduled)
+            else:
+                self._session.begin(self.engine)
+                self.engine.begin(entry for entry in self._scheduled if not _is_shared(entry))
             self._runner.ledger.event(ServingStarted)
             self.started.set_result(None)
             await self._until_stopped(self.engine.until_exhausted())
@@ -180,22 +199,29 @@ class Serving:
             if not self._entering:
                 raise ServingError(f"task {entry.key!r} comes too late for the start-up of an app that is being served")
             self._of_start_up.append(entry)
-        elif self._firing:
+        elif self._firing and not _is_shared(entry):
             self.engine.add(entry)
-        else:
+        elif not self._firing:
             self._scheduled.append(entry)
+        if self._session is not None:
+            self._session.add(entry)
 
     def remove(self, entry: Entry) -> None:
         """Serve a task no longer; its runs go on."""
         for entries in (self._of_start_up, self._of_shut_down, self._scheduled):
             if entry in entries:
                 entries.remove(entry)
+        if self._session is not None:
+            self._session.remove(entry)
         self.engine.remove(entry)
         self.engine.check_idle()
 
     def restart(self, entry: Entry) -> None:
         """Begin the schedule of a task anew, by another trigger."""
-        if self._firing:
+        if _is_shared(entry):
+            self.engine.remove(entry)
+            self.engine.expect(entry)  # it begins when the store knows the new trigger
+        elif self._firing:
             self.engine.remove(entry)
             self.engine.add(entry)
 
@@ -239,6 +265,10 @@ class Serving:
         source = run_source.get()
         within_run = isinstance(source, LiveRun) and source.is_kept_by(self._runner)
         return within_run or in_listener.get() is self._runner.listeners or asyncio.current_task() is self._home
+
+
+def _is_shared(entry: Entry) -> bool:
+    return entry.stored is not None and entry.stored.mode != "node"
 
 
 def _kind(entry: Entry) -> object:

@@ -41,6 +41,11 @@ class _Sent:
     def snapshot(self) -> Any:
         return self._run
 
+    def transaction(self) -> Any:
+        from aioclock.exceptions import ServingError
+
+        raise ServingError("transaction() is for functions in the app's own process; a worker has no part in its store")
+
 
 def prepare(connection: "Connection") -> None:
     """Make this process a worker: deaf to signals, the head of its own process group, and bound to its parent."""

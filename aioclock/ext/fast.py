@@ -33,16 +33,25 @@ class _Refusal(BaseModel):
     detail: str
 
 
+class _Health(BaseModel):
+    """How the app does."""
+
+    ok: bool
+    serving: bool
+    store: str | None
+    store_error: str | None
+
+
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": _Refusal, "description": "No task has this id"},
     500: {"model": _Refusal, "description": "The task raised an error or was cancelled"},
-    503: {"model": _Refusal, "description": "The app is stopping and starts nothing new"},
+    503: {"model": _Refusal, "description": "The app is stopping, or can't reach its store, and starts nothing new"},
     504: {"model": _Refusal, "description": "The task outlived its timeout and was cancelled"},
 }
 
 
 def make_fastapi_router(aioclock: AioClock, router: APIRouter | None = None) -> APIRouter:
-    """Add two routes to *router* (a new one if left out) and return it.
+    """Add three routes to *router* (a new one if left out) and return it.
 
     - `GET /tasks`: all tasks, as a list of `{"id", "trigger", "task_name"}`. What has no JSON form in a trigger of
       your own is shown as the name of its type.
@@ -50,6 +59,9 @@ def make_fastapi_router(aioclock: AioClock, router: APIRouter | None = None) -> 
       result has no JSON form. It answers 404 for an unknown id, 422 for something that is no UUID, 503 if the app is
       stopping, 504 if the task outlived its timeout, and 500 if it failed; why it failed is told to the log, not to
       the client.
+
+    - `GET /tasks/health`: `{"ok", "serving", "store", "store_error"}`, with the status 503 while the app does not serve
+      or can't reach its store.
 
     Whoever reaches the routes may run every task: pass a router whose dependencies check that.
 
@@ -77,6 +89,13 @@ def make_fastapi_router(aioclock: AioClock, router: APIRouter | None = None) -> 
         tasks = await get_metadata_of_all_tasks(aioclock)
         return _json_response(to_json(tasks, fallback=_type_name, inf_nan_mode="null"))
 
+    @routes.get("/tasks/health", response_model=_Health, responses={503: {"model": _Health}})
+    async def get_health(response: Response) -> _Health:
+        """Tell whether the app serves and can reach its store; 503 if not."""
+        health = aioclock.health
+        response.status_code = 200 if health.ok else 503
+        return _Health(ok=health.ok, serving=health.serving, store=health.store, store_error=health.store_error)
+
     @routes.post("/task/{task_id}", response_model=None, responses=_REFUSALS)
     async def run_task(task_id: UUID) -> Response:
         """Run a task now and return its result."""
@@ -96,7 +115,7 @@ def _as_http_error(error: Exception, task_id: UUID) -> HTTPException:
     # A task may itself run other tasks by their ids; an error about one of those is a failure of this one.
     if isinstance(error, TaskIdNotFound) and error.task_id == task_id:
         return HTTPException(404, "Task not found")
-    if isinstance(error, RunSkippedError) and error.reason == "stopping":
+    if isinstance(error, RunSkippedError) and error.reason in ("stopping", "unreachable"):
         return HTTPException(503, str(error))
     if isinstance(error, RunCancelledError):
         return HTTPException(500, "Task was cancelled")

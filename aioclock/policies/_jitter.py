@@ -37,10 +37,16 @@ class Jitter:
         object.__setattr__(self, "seconds", require_number("jitter", self.seconds, least=0, unit="seconds"))
         require_flag("stable", self.stable)
 
-    def delay_s(self, task_key: str, most_s: float | None = None) -> float:
-        """Return how much later than its tick a run of the task starts, in seconds; at most *most_s*, if given."""
+    def delay_s(self, task_key: str, most_s: float | None = None, *, tick: int | None = None) -> float:
+        """Return how much later than its tick a run of the task starts, in seconds; at most *most_s*, if given.
+
+        Args:
+            tick: In microseconds since the epoch; if it is given, all processes draw the same delay for it.
+        """
         width_s = self.seconds if most_s is None else max(0.0, min(self.seconds, most_s))
-        return width_s * (_fraction(task_key) if self.stable else random.random())
+        if self.stable:
+            return width_s * _fraction(task_key)
+        return width_s * (random.random() if tick is None else _fraction(f"{task_key}@{tick}"))
 
 
 def _fraction(text: str) -> float:

@@ -5,19 +5,29 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast, get_args
 
 from aioclock.exceptions import TaskDeclarationError
+from aioclock.policies._catch_up import CatchUp, CatchUpPolicy
 from aioclock.policies._checks import require_choice, require_count, require_positive_seconds
 from aioclock.policies._jitter import Jitter
 from aioclock.policies._overlap import Overlap, OverlapPolicy
 from aioclock.policies._retry import Retry
 from aioclock.utils import did_you_mean
 
-__all__ = ["NO_POLICIES", "Executor", "Policies", "PolicyArgs"]
+__all__ = ["NO_POLICIES", "STORE_POLICIES", "Executor", "OnLost", "Policies", "PolicyArgs", "Scope"]
 
 T = TypeVar("T")
 
 Executor: TypeAlias = Literal["loop", "thread", "process"]
 
+Scope: TypeAlias = Literal["cluster", "node"]
+
+OnLost: TypeAlias = Literal["rerun", "fail"]
+
+STORE_POLICIES = ("scope", "on_lost", "catch_up")
+"""Those that mean something only for an app with a store."""
+
 _EXECUTORS: tuple[str, ...] = get_args(Executor)
+_SCOPES: tuple[str, ...] = get_args(Scope)
+_ON_LOST: tuple[str, ...] = get_args(OnLost)
 
 
 class PolicyArgs(TypedDict, total=False):
@@ -37,6 +47,12 @@ class PolicyArgs(TypedDict, total=False):
     """Number of failed runs in a row after which the task is paused."""
     executor: Executor | None
     """Where the function runs: on the event loop, in a thread or in a process of its own."""
+    scope: Scope | None
+    """Of an app with a store: one run for each tick over all processes, or one in each process."""
+    on_lost: OnLost | None
+    """Of an app with a store: whether a run whose process died is run again, or ends as lost."""
+    catch_up: CatchUpPolicy | CatchUp | None
+    """Of an app with a store: what happens to ticks that passed while nothing could run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +69,9 @@ class Policies:
     jitter: Jitter | None = None
     pause_after_failures: int | None = None
     executor: Executor | None = None
+    scope: Scope | None = None
+    on_lost: OnLost | None = None
+    catch_up: CatchUp | None = None
 
     @classmethod
     def of(cls, owner: str, args: PolicyArgs) -> "Policies":
@@ -97,6 +116,9 @@ class Policies:
             jitter=_first(self.jitter, outer.jitter),
             pause_after_failures=_first(self.pause_after_failures, outer.pause_after_failures),
             executor=_first(self.executor, outer.executor),
+            scope=_first(self.scope, outer.scope),
+            on_lost=_first(self.on_lost, outer.on_lost),
+            catch_up=_first(self.catch_up, outer.catch_up),
         )
 
 
@@ -143,6 +165,18 @@ def _executor(value: Any) -> Executor:
     return cast(Executor, require_choice("executor", value, _EXECUTORS))
 
 
+def _scope(value: Any) -> Scope:
+    return cast(Scope, require_choice("scope", value, _SCOPES))
+
+
+def _on_lost(value: Any) -> OnLost:
+    return cast(OnLost, require_choice("on_lost", value, _ON_LOST))
+
+
+def _catch_up(value: Any) -> CatchUp:
+    return value if isinstance(value, CatchUp) else CatchUp(value)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "timeout": _timeout,
     "overlap": _overlap,
@@ -151,4 +185,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "jitter": _jitter,
     "pause_after_failures": _pause_after_failures,
     "executor": _executor,
+    "scope": _scope,
+    "on_lost": _on_lost,
+    "catch_up": _catch_up,
 }

@@ -1,0 +1,71 @@
+"""An app's part in what all processes share that name the same store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aioclock._engine.entry import Entry
+from aioclock._engine.runner import Runner
+from aioclock._engine.session import Session
+from aioclock.clock import is_time_real
+from aioclock.stores import Change, MemoryStore, Store
+
+__all__ = ["Membership"]
+
+
+class Membership:
+    """Knows the store, and keeps what is to be told to it until it can be told.
+
+    Args:
+        lease_s: How long a run belongs to a process that gives no sign of life.
+    """
+
+    def __init__(self, store: Store, *, lease_s: float) -> None:
+        self.store = store
+        self.lease_s = lease_s
+        self.session: Session | None = None
+        """That of the serving, while there is one."""
+        self._outbox: list[Change] = []
+
+    def begin(self, runner: Runner, entries: Iterable[Entry]) -> Session:
+        """Return the session of a serving that is about to begin."""
+        entries = list(entries)
+        if is_time_real() or getattr(self.store, "keeps_virtual_time", False):
+            store, outbox = self.store, self._outbox
+        else:
+            # Virtual years must not be written where real processes read. A store in memory lives on virtual time.
+            store, outbox = MemoryStore(), [_as_change(entry) for entry in entries if entry.pause is not None]
+        self.session = session = Session(store, runner, entries, lease_s=self.lease_s, outbox=outbox)
+        return session
+
+    def end(self) -> None:
+        """Forget the session of a serving that is over."""
+        self.session = None
+
+    def tell(self, change: Change) -> None:
+        """Let the store know, soon; while the app does not serve, when it serves next."""
+        if self.session is None:
+            self._outbox.append(change)
+        else:
+            self.session.tell(change)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Store]:
+        """Give the store, opened for the block if no serving has it open here.
+
+        Raises:
+            StoreError: it can't be opened.
+        """
+        session = self.session
+        if session is not None and session.loop is asyncio.get_running_loop() and session.joined:
+            yield session.link.store
+            return
+        await self.store.open()
+        try:
+            yield self.store
+        finally:
+            await self.store.close()
+
+
+def _as_change(entry: Entry) -> Change:
+    return Change(key=entry.key, paused=True, note=None if entry.pause is None else entry.pause.note)

@@ -1,0 +1,443 @@
+"""One serving of an app that shares its tasks with other processes."""
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from aioclock._engine.batches import Batches
+from aioclock._engine.catch_up import latest_ticks
+from aioclock._engine.claims import MARGIN, Claims
+from aioclock._engine.engine import Engine
+from aioclock._engine.entry import Entry
+from aioclock._engine.grant import Grant
+from aioclock._engine.run import LiveRun
+from aioclock._engine.runner import Runner
+from aioclock._engine.shared_cursor import tick_after
+from aioclock._engine.store_clock import StoreClock
+from aioclock._engine.store_link import StoreLink
+from aioclock._engine.stored import Stored, mode_of
+from aioclock.clock import current_clock, steady_s
+from aioclock.events import StoreRecovered, StoreUnreachable
+from aioclock.exceptions import StoreError, StoreUnavailableError
+from aioclock.logger import logger
+from aioclock.stores import (
+    Change,
+    Claimed,
+    Node,
+    Pulse,
+    PulseAnswer,
+    Reaped,
+    Registration,
+    Store,
+    TaskState,
+    Verdict,
+)
+from aioclock.stores._words import EXHAUSTED, micros, run_from
+
+__all__ = ["Session"]
+
+OPEN_PATIENCE_S = 10.0
+"""How long a store may be out of reach when serving begins."""
+
+CLOSE_PATIENCE_S = 5.0
+"""How long the store may take, when serving ends, for what it has not been told yet."""
+
+LONGEST_BEAT_S = 1.0
+"""How often the store is asked what is new, at least."""
+
+OVERLAPPING = 10_000_000
+"""Microseconds by which what is new is asked for twice: a change may be on record a moment after its time."""
+
+
+class Session:
+    """Joins the processes that share the store, keeps up with them and leaves.
+
+    Args:
+        entries: The tasks that are served.
+        outbox: What was to be told before; what could not be told goes back there.
+    """
+
+    def __init__(
+        self, store: Store, runner: Runner, entries: Iterable[Entry], *, lease_s: float, outbox: list[Change]
+    ) -> None:
+        self.loop = loop = asyncio.get_running_loop()
+        self.clock = StoreClock(loop, current_clock())
+        self.joined = False
+        limit_s = max(1.0, min(10.0, lease_s / 3))
+        self.link = StoreLink(store, limit_s=limit_s, on_down=self._went_down, on_up=self._came_up)
+        self._node = Node(id=uuid4().hex, label=f"{socket.gethostname()}:{os.getpid()}")
+        self.claims = Claims(self.link, runner, owner=self._node.id, lease_s=lease_s, on_state=self._note_state)
+        self._runner = runner
+        self._engine: Engine | None = None
+        self._entries = {entry.key: entry for entry in entries}
+        for entry in self._entries.values():
+            entry.in_store.state = None  # what another serving heard is old, and perhaps of another store
+        self._lease_s = lease_s
+        self._beat_s = min(LONGEST_BEAT_S, lease_s / 4)
+        self._held: dict[str, float] = {}
+        """Tasks that this process has to itself, and until when, on the steady clock."""
+        self._since = 0
+        self._outbox = outbox
+        self._changes: Batches[Change, TaskState | None] = Batches(self._send_changes, name="aioclock changes")
+        self._untold: Counter[str] = Counter()
+        """How many changes of a task the store has not acknowledged."""
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._drivers: dict[str, asyncio.Task[None]] = {}
+        """Those that answer missed ticks one by one."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    # Beginning
+
+    async def join(self) -> None:
+        """Open the store and make the tasks known.
+
+        Raises:
+            StoreError: it can't work, or could not be reached for some time.
+        """
+        await self._opened()
+        try:
+            await self._pulse()
+            changes, self._outbox[:] = list(self._outbox), []
+            for change in changes:
+                self._untold[change.key] += 1  # until they are told, what the store says is old
+            await self._register(list(self._entries.values()))
+            for change in changes:
+                self._put(change)
+            await self._changes.settled()
+        except BaseException:
+            await self.link.store.close()
+            raise
+        self.joined = True
+
+    async def _opened(self) -> None:
+        deadline = steady_s() + OPEN_PATIENCE_S
+        delay_s = 0.1
+        while True:
+            try:
+                return await self.link.call_once(self.link.store.open)
+            except (StoreUnavailableError, TimeoutError, OSError) as error:
+                with suppress(Exception):
+                    await self.link.store.close()
+                if steady_s() + delay_s > deadline:
+                    raise StoreUnavailableError(
+                        f"the store {self.link.store.name} could not be reached for {OPEN_PATIENCE_S:g} s: "
+                        f"{str(error) or 'no answer'}"
+                    ) from error
+            await asyncio.sleep(delay_s)
+            delay_s *= 2
+
+    async def _register(self, entries: list[Entry]) -> None:
+        self._fall_behind(entries)
+        tasks = [Registration(key=entry.key, fingerprint=entry.in_store.fingerprint) for entry in entries]
+        states = await self.link.call(partial(self.link.store.register, tasks, by=self._node.label))
+        for entry, state in zip(entries, states, strict=True):
+            self._apply(entry, state)
+
+    def _fall_behind(self, entries: Iterable[Entry]) -> None:
+        """Call what is due before now missed: until now nothing could run."""
+        now = micros(self.clock.now().timestamp())
+        for entry in entries:
+            entry.in_store.behind_until = now
+
+    def begin(self, engine: Engine) -> None:
+        """Start the schedules of shared tasks, and keep up with the store from now on."""
+        self._engine = engine
+        for entry in list(self._entries.values()):
+            if entry.in_store.mode != "node":
+                self._enter(entry)
+        self._job(self._beat())
+        self._job(self._reap_now_and_then())
+        self._watch()
+
+    def add(self, entry: Entry) -> None:
+        """Share one more task from now on."""
+        self._entries[entry.key] = entry
+        if self._engine is not None:
+            if entry.in_store.mode != "node":
+                self._engine.expect(entry)
+            self._job(self._register([entry]))
+
+    def remove(self, entry: Entry) -> None:
+        """Share a task no longer; other processes may."""
+        self._entries.pop(entry.key, None)
+        self._held.pop(entry.key, None)
+        self._stop_driver(entry)
+
+    def _job(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        job = self.loop.create_task(coroutine, name="aioclock store", context=self._runner.present.context.copy())
+        self._jobs.add(job)
+        job.add_done_callback(self._job_ended)
+        return job
+
+    def _job_ended(self, job: "asyncio.Task[None]") -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            logger.critical("work on the store ended by an error", exc_info=error)
+
+    # Schedules
+
+    def _enter(self, entry: Entry) -> None:
+        """Start the schedule of *entry*, or wait until it is this process's turn."""
+        engine, stored = self._engine, entry.in_store
+        if engine is None:
+            return
+        if stored.state is None or stored.outdated or (stored.mode == "held" and entry.key not in self._held):
+            engine.expect(entry)
+        elif stored.mode == "ticks" and stored.catch_up.policy == "all" and self._is_behind(entry):
+            engine.expect(entry)
+            self._drivers[entry.key] = self._job(self._catch_up(entry))
+        else:
+            engine.add(entry)
+
+    def restart(self, entry: Entry) -> None:
+        """Start the schedule of *entry* anew, from where the store says it stands."""
+        if self._engine is not None:
+            self._stop_driver(entry)
+            self._engine.remove(entry)
+            self._enter(entry)
+            self._engine.check_idle()
+
+    def _stop_driver(self, entry: Entry) -> None:
+        if (driver := self._drivers.pop(entry.key, None)) is not None:
+            driver.cancel()
+
+    def _is_behind(self, entry: Entry) -> bool:
+        first = tick_after(entry.task.trigger, entry.in_store.known)
+        return first is not None and first <= self.clock.now()
+
+    async def _catch_up(self, entry: Entry) -> None:
+        """Answer the ticks that passed one by one, in turn with the other processes that try to."""
+        stored = entry.in_store
+        while True:
+            [stored.state] = await self.link.call(partial(self.link.store.tasks, [entry.key]))
+            floor, limit = stored.known.cursor, stored.catch_up.limit
+            assert limit is not None
+            ticks = latest_ticks(entry.task.trigger, stored.known, until=self.clock.now(), limit=limit)
+            if not ticks:
+                break
+            for tick in ticks:
+                if not self.link.reachable:
+                    return  # begun anew when it can be reached
+                run = LiveRun(entry, self._runner, tick.timestamp(), kind="catch_up")
+                self.claims.ask(run, floor=floor)
+                while run in self._runner.admission.waiting or run in entry.runs:
+                    await entry.changed()
+                floor = micros(tick.timestamp())
+        self._drivers.pop(entry.key, None)
+        if self._engine is not None:
+            self._engine.add(entry)
+
+    # What the store tells
+
+    def _note_state(self, entry: Entry, answer: Claimed) -> None:
+        stored, state = entry.in_store, answer.task
+        if state is None:
+            self._job(self._register([entry]))
+            return
+        limit = getattr(entry.task.trigger, "max_loop_count", None)
+        if self._engine is not None and limit is not None and state.fired >= limit and stored.mode == "ticks":
+            self._engine.exhaust(entry)
+        self._apply(entry, state)
+
+    def _apply(self, entry: Entry, state: TaskState) -> None:
+        """Take in what the store says of a task."""
+        stored = entry.in_store
+        before = stored.state
+        if before is not None and (state.generation, state.changed_at) < (before.generation, before.changed_at):
+            return  # overtaken on its way
+        stored.state = state
+        if before is not None and (state.generation, state.changed_at) == (before.generation, before.changed_at):
+            return
+        if not self._untold[entry.key]:
+            self._apply_pause(entry, state)
+            if before is None or state.generation != before.generation:
+                self._apply_schedule(entry, stored)
+
+    def _apply_pause(self, entry: Entry, state: TaskState) -> None:
+        if state.paused:
+            self._runner.pause(entry, state.note, told=True)
+        else:
+            self._runner.resume(entry, told=True)
+
+    def _apply_schedule(self, entry: Entry, stored: Stored) -> None:
+        if stored.outdated:
+            logger.warning(
+                "another process declares another schedule for %s, and this one runs it no longer", entry.key,
+                extra={"task": entry.key},
+            )  # fmt: skip
+        else:
+            try:
+                entry.task.trigger = trigger = stored.trigger_now()
+                stored.mode = mode_of(trigger, stored.scope, key=entry.key)
+            except ValueError as error:
+                logger.error("the trigger of %s in the store can't be read: %s", entry.key, error)
+        if stored.mode == "node" and self._engine is not None:
+            self._engine.remove(entry)
+            self._engine.add(entry)
+        else:
+            self.restart(entry)
+
+    # Keeping up
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._beat_s)
+            await self._pulse()
+            self.claims.ask_again()
+
+    async def _pulse(self) -> None:
+        ids = tuple(self.claims.granted)
+        holds = tuple(entry.key for entry in self._entries.values() if self._wants_to_hold(entry))
+        pulse = Pulse(node=self._node, lease=micros(self._lease_s), claims=ids, holds=holds, since=max(self._since, 1))
+
+        async def ask() -> tuple[PulseAnswer, float]:
+            asked_at = steady_s()
+            answer = await self.link.store.pulse(pulse)
+            self.clock.note(answer.now, self.loop.time())
+            return answer, asked_at
+
+        answer, asked_at = await self.link.call(ask)
+        self._since = answer.now - OVERLAPPING
+        self.claims.renew(ids, answer.lost, asked_at)
+        self.claims.cancel(answer.cancelled)
+        for state in answer.changed:
+            if (entry := self._entries.get(state.key)) is not None:
+                self._apply(entry, state)
+        self._hold(holds, answer.held, asked_at)
+
+    # Tasks that one process has to itself
+
+    def _wants_to_hold(self, entry: Entry) -> bool:
+        stored = entry.in_store
+        return stored.mode == "held" and stored.state is not None and not stored.outdated
+
+    def _hold(self, wanted: Iterable[str], held: frozenset[str], asked_at: float) -> None:
+        for key in wanted:
+            entry = self._entries.get(key)
+            if entry is None or entry.in_store.mode != "held":
+                continue
+            if key in held:
+                is_new = key not in self._held
+                self._held[key] = asked_at + self._lease_s * (1 - MARGIN)
+                if is_new and self._engine is not None:
+                    self._engine.remove(entry)
+                    self._engine.add(entry)
+                elif self._engine is not None and self._engine.is_exhausted(entry):
+                    self.tell(Change(key=key, exhausted=True, by=self._node.label))
+            elif key in self._held:
+                self._drop_hold(entry)
+            elif entry.in_store.known.cursor == EXHAUSTED and self._engine is not None:
+                self._engine.remove(entry)
+                self._engine.check_idle()
+
+    def _drop_hold(self, entry: Entry) -> None:
+        del self._held[entry.key]
+        logger.warning("%s is another process's from now on", entry.key, extra={"task": entry.key})
+        for run in list(entry.runs):
+            run.lose()
+        self.restart(entry)
+
+    def _watch(self) -> None:
+        """Look again and again whether a lease has passed, whatever the store is doing."""
+        self.claims.expire()
+        now = steady_s()
+        for key, until in list(self._held.items()):
+            if until < now and (entry := self._entries.get(key)) is not None:
+                self._drop_hold(entry)
+        self._timer = self.loop.call_later(
+            self._lease_s * MARGIN / 2, self._watch, context=self._runner.present.context
+        )
+
+    # Processes that died
+
+    async def _reap_now_and_then(self) -> None:
+        while True:
+            keys = [entry.key for entry in self._entries.values() if entry.shared and not entry.in_store.outdated]
+            reap = partial(self.link.store.reap, owner=self._node.id, keys=keys, lease=micros(self._lease_s))
+            asked_at = steady_s()
+            for reaped in await self.link.call(reap):
+                self._take_over(reaped, asked_at)
+            await asyncio.sleep(max(self._beat_s, self._lease_s / 4))
+
+    def _take_over(self, reaped: Reaped, asked_at: float) -> None:
+        record = reaped.record
+        entry = self._entries.get(record.task_key)
+        if entry is None:
+            return
+        self._note_state(entry, Claimed(verdict=Verdict.TAKEN, task=reaped.task))
+        if record.state == "lost":
+            entry.failures = reaped.task.failures
+            self._runner.note_lost(entry, run_from(record))
+            return
+        run = LiveRun(entry, self._runner, record.tick / 1e6, record.missed, record.kind)
+        grant = Grant(record.claim_id, record.fence, self._node.id, asked_at + self._lease_s * (1 - MARGIN))
+        self.claims.adopt(run, grant, record)
+
+    # Commands
+
+    def tell(self, change: Change) -> None:
+        """Let the store know, as soon as it can be reached."""
+        self._untold[change.key] += 1
+        self._put(change)
+
+    def _put(self, change: Change) -> None:
+        self._changes.put(change).add_done_callback(partial(self._told, change))
+
+    async def _send_changes(self, changes: Any) -> list[TaskState | None]:
+        return await self.link.call(partial(self.link.store.change, changes))
+
+    def _told(self, change: Change, answer: "asyncio.Future[TaskState | None]") -> None:
+        self._untold[change.key] -= 1
+        if answer.cancelled() or isinstance(answer.exception(), StoreUnavailableError):
+            self._outbox.append(change)
+        elif (error := answer.exception()) is not None:
+            logger.error("a change of %s is not on record: %s", change.key, error, extra={"task": change.key})
+        elif (state := answer.result()) is not None and (entry := self._entries.get(change.key)) is not None:
+            self._apply(entry, state)
+
+    # Interruptions
+
+    def _went_down(self, error: Exception) -> None:
+        self._runner.ledger.event(StoreUnreachable, error=str(error) or "no answer")
+
+    def _came_up(self, outage_s: float) -> None:
+        self._runner.ledger.event(StoreRecovered, outage_s=outage_s)
+        if self._engine is not None:
+            self._job(self._resume_schedules())
+
+    async def _resume_schedules(self) -> None:
+        """Go on from where the store says the schedules stand: what passed in the meantime is caught up with."""
+        shared = [entry for entry in self._entries.values() if entry.shared]
+        self._fall_behind(shared)
+        states = await self.link.call(partial(self.link.store.tasks, [entry.key for entry in shared]))
+        for state in states:
+            if (entry := self._entries.get(state.key)) is not None and entry.shared:
+                entry.in_store.state = state
+                self.restart(entry)
+
+    # The end
+
+    async def leave(self) -> None:
+        """Tell what is left to tell, give back what this process has, and close the store."""
+        if self._timer is not None:
+            self._timer.cancel()
+        jobs = list(self._jobs)
+        for job in jobs:
+            job.cancel()
+        if jobs:
+            await asyncio.wait(jobs)
+        await self.claims.close(patience_s=CLOSE_PATIENCE_S)
+        with suppress(TimeoutError, StoreError, OSError):
+            async with asyncio.timeout(CLOSE_PATIENCE_S):
+                await self._changes.settled()
+                await self.link.call_once(partial(self.link.store.leave, self._node.id))
+        await self._changes.close()
+        with suppress(TimeoutError, StoreError, OSError):
+            async with asyncio.timeout(CLOSE_PATIENCE_S):
+                await self.link.store.close()

@@ -1,0 +1,93 @@
+"""The way to the store, which may be interrupted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aioclock.clock import steady_s
+from aioclock.exceptions import StoreUnavailableError
+from aioclock.logger import logger
+from aioclock.stores import Store
+
+__all__ = ["StoreLink"]
+
+T = TypeVar("T")
+
+FIRST_DELAY_S = 0.05
+LONGEST_DELAY_S = 5.0
+
+_TRANSIENT = (StoreUnavailableError, TimeoutError, OSError)
+
+
+class StoreLink:
+    """Calls a store within a time limit, and again for as long as it can't be reached.
+
+    Args:
+        limit_s: How long one call may take before it counts as failed.
+        on_down: Called with the error when the store can't be reached any more: not at the first failure, for a
+            connection that has been idle may be dead while the next one is not.
+        on_up: Called with the seconds that this took when it answers again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        limit_s: float,
+        on_down: Callable[[Exception], None],
+        on_up: Callable[[float], None],
+    ) -> None:
+        self.store = store
+        self.limit_s = limit_s
+        self._on_down, self._on_up = on_down, on_up
+        self._down_since: float | None = None
+        self.error: str | None = None
+        """What keeps the store out of reach; None while it is not."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._down_since is None
+
+    async def call(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Return what *operation* returns, which is called until it comes through.
+
+        Raises:
+            StoreError: the store answers that it can't do that.
+        """
+        delay_s = FIRST_DELAY_S
+        while True:
+            try:
+                answer = await self.call_once(operation)
+            except _TRANSIENT as error:
+                if delay_s > FIRST_DELAY_S:
+                    self._note_failure(error)
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+            else:
+                self._note_success()
+                return answer
+
+    async def call_once(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Return what *operation* returns; a TimeoutError if that takes too long."""
+        async with asyncio.timeout(self.limit_s):
+            return await operation()
+
+    def _note_failure(self, error: Exception) -> None:
+        self.error = str(error) or f"no answer within {self.limit_s:g} s"
+        if self._down_since is None:
+            self._down_since = steady_s()
+            logger.error(
+                "the store %s can't be reached, nothing that it keeps fires: %s", self.store.name, self.error,
+                extra={"store": self.store.name},
+            )  # fmt: skip
+            self._on_down(error)
+
+    def _note_success(self) -> None:
+        if self._down_since is not None:
+            outage_s = steady_s() - self._down_since
+            self._down_since = self.error = None
+            logger.warning(
+                "the store %s answers again, after %.3g s", self.store.name, outage_s, extra={"outage_s": outage_s}
+            )
+            self._on_up(outage_s)
