@@ -154,10 +154,12 @@ class AioClock(Commands):
         mark_log_records()
         self._listeners.prepare()
         self._listeners.wake()
-        entries = () if idle else tuple(self._roster.entries.values())
-        session = None if self._membership is None else self._membership.begin(self._roster.runner, entries)
+        entries = tuple(self._roster.entries.values())
+        session = None
+        if self._membership is not None:
+            session = self._membership.begin(self._roster.runner, entries, idle=idle)
         self._roster.serving = serving = Serving(
-            entries,
+            () if idle else entries,
             self._roster.runner,
             self._pool,
             lifespan=lifespan_opener(self._lifespan, self, self._provider)(),

@@ -26,16 +26,18 @@ class Membership:
         self.session: Session | None = None
         """That of the serving, while there is one."""
         self._outbox: list[Change] = []
+        self._visits = 0
+        self._visit: asyncio.Future[None] | None = None
 
-    def begin(self, runner: Runner, entries: Iterable[Entry]) -> Session:
-        """Return the session of a serving that is about to begin."""
+    def begin(self, runner: Runner, entries: Iterable[Entry], *, idle: bool = False) -> Session:
+        """Return the session of a serving that is about to begin; *idle*: without any schedule."""
         entries = list(entries)
         if is_time_real() or getattr(self.store, "keeps_virtual_time", False):
             store, outbox = self.store, self._outbox
         else:
             # Virtual years must not be written where real processes read. A store in memory lives on virtual time.
             store, outbox = MemoryStore(), [_as_change(entry) for entry in entries if entry.pause is not None]
-        self.session = session = Session(store, runner, entries, lease_s=self.lease_s, outbox=outbox)
+        self.session = session = Session(store, runner, entries, lease_s=self.lease_s, outbox=outbox, idle=idle)
         return session
 
     def end(self) -> None:
@@ -48,6 +50,41 @@ class Membership:
             self._outbox.append(change)
         else:
             self.session.tell(change)
+
+    @asynccontextmanager
+    async def visited(self, runner: Runner, entries: Iterable[Entry]) -> AsyncIterator[None]:
+        """Have a session within the block if no serving has one, for what is run by hand.
+
+        Raises:
+            StoreError: the store can't be opened.
+        """
+        self._visits += 1
+        try:
+            if self.session is None:
+                self.begin(runner, entries, idle=True)
+                self._visit = asyncio.ensure_future(self._visit_by(runner))
+            if self._visit is not None:
+                await asyncio.shield(self._visit)
+            yield
+        finally:
+            self._visits -= 1
+            if not self._visits and self._visit is not None:
+                await self._end_visit(runner)
+
+    async def _visit_by(self, runner: Runner) -> None:
+        assert self.session is not None
+        await self.session.join()
+        self.session.keep_up()
+        runner.claims = self.session.claims
+
+    async def _end_visit(self, runner: Runner) -> None:
+        visit, self._visit, session, self.session = self._visit, None, self.session, None
+        assert visit is not None
+        assert session is not None
+        runner.claims = None
+        await asyncio.wait((visit,))
+        if session.joined:
+            await session.leave()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

@@ -106,7 +106,10 @@ class Roster:
         mark_log_records()
 
         async def run() -> object:
-            return await self.runner.by_hand(entry, beside=beside).wait()
+            if self.membership is None or not entry.shared:
+                return await self.runner.by_hand(entry, beside=beside).wait()
+            async with self.membership.visited(self.runner, self.entries.values()):
+                return await self.runner.by_hand(entry, beside=beside).wait()
 
         return await self.over_there(run)
 

@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -61,10 +62,18 @@ class Session:
     Args:
         entries: The tasks that are served.
         outbox: What was to be told before; what could not be told goes back there.
+        idle: Without any schedule, for what is run by hand.
     """
 
     def __init__(
-        self, store: Store, runner: Runner, entries: Iterable[Entry], *, lease_s: float, outbox: list[Change]
+        self,
+        store: Store,
+        runner: Runner,
+        entries: Iterable[Entry],
+        *,
+        lease_s: float,
+        outbox: list[Change],
+        idle: bool = False,
     ) -> None:
         self.loop = loop = asyncio.get_running_loop()
         self.clock = StoreClock(loop, current_clock())
@@ -74,6 +83,8 @@ class Session:
         self._node = Node(id=uuid4().hex, label=f"{socket.gethostname()}:{os.getpid()}")
         self.claims = Claims(self.link, runner, owner=self._node.id, lease_s=lease_s, on_state=self._note_state)
         self._runner = runner
+        self._idle = idle
+        self._context = copy_context()
         self._engine: Engine | None = None
         self._entries = {entry.key: entry for entry in entries}
         for entry in self._entries.values():
@@ -147,12 +158,17 @@ class Session:
 
     def begin(self, engine: Engine) -> None:
         """Start the schedules of shared tasks, and keep up with the store from now on."""
-        self._engine = engine
-        for entry in list(self._entries.values()):
-            if entry.in_store.mode != "node":
-                self._enter(entry)
+        if not self._idle:
+            self._engine = engine
+            for entry in list(self._entries.values()):
+                if entry.in_store.mode != "node":
+                    self._enter(entry)
+            self._job(self._reap_now_and_then())
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Keep what this process has, and hear what is new, from now on."""
         self._job(self._beat())
-        self._job(self._reap_now_and_then())
         self._watch()
 
     def add(self, entry: Entry) -> None:
@@ -170,7 +186,7 @@ class Session:
         self._stop_driver(entry)
 
     def _job(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        job = self.loop.create_task(coroutine, name="aioclock store", context=self._runner.present.context.copy())
+        job = self.loop.create_task(coroutine, name="aioclock store", context=self._context.copy())
         self._jobs.add(job)
         job.add_done_callback(self._job_ended)
         return job
@@ -315,7 +331,7 @@ class Session:
 
     def _wants_to_hold(self, entry: Entry) -> bool:
         stored = entry.in_store
-        return stored.mode == "held" and stored.state is not None and not stored.outdated
+        return not self._idle and stored.mode == "held" and stored.state is not None and not stored.outdated
 
     def _hold(self, wanted: Iterable[str], held: frozenset[str], asked_at: float) -> None:
         for key in wanted:
@@ -350,9 +366,7 @@ class Session:
         for key, until in list(self._held.items()):
             if until < now and (entry := self._entries.get(key)) is not None:
                 self._drop_hold(entry)
-        self._timer = self.loop.call_later(
-            self._lease_s * MARGIN / 2, self._watch, context=self._runner.present.context
-        )
+        self._timer = self.loop.call_later(self._lease_s * MARGIN / 2, self._watch, context=self._context)
 
     # Processes that died
 
