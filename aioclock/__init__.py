@@ -51,7 +51,19 @@ if not TYPE_CHECKING:  # for a checker, a `__getattr__` would make every name ri
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
     _MODULES = frozenset(
         {"api", "app", "clock", "commands", "custom_types", "declarations", "events", "exceptions", "executors"}
-        | {"group", "logger", "policies", "provider", "runs", "stores", "task", "testing", "triggers", "utils"}
+        | {
+            "group",
+            "inquiries",
+            "logger",
+            "policies",
+            "provider",
+            "runs",
+            "stores",
+            "task",
+            "testing",
+            "triggers",
+            "utils",
+        }
     )
 
     def __getattr__(name):

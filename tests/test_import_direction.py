@@ -18,6 +18,7 @@ LEVELS = [
     {"api"},
     {"app"},
     {"commands"},
+    {"inquiries"},
     {"declarations"},
     {"config"},
     {"_engine"},
