@@ -9,7 +9,7 @@ from itertools import count
 from math import inf
 from os import PathLike
 from types import EllipsisType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from anyio import CapacityLimiter
@@ -18,7 +18,6 @@ from typing_extensions import Unpack
 from aioclock._engine import (
     LIFECYCLE,
     Lifespan,
-    Membership,
     Serving,
     end_of,
     lifespan_opener,
@@ -31,9 +30,12 @@ from aioclock.exceptions import ServingError, TaskDeclarationError
 from aioclock.executors import leave_unready_worker
 from aioclock.logger import logger
 from aioclock.policies import PolicyArgs
-from aioclock.stores import Store, store_at
 from aioclock.task import Task
 from aioclock.utils import running_loop
+
+if TYPE_CHECKING:
+    from aioclock._engine.membership import Membership
+    from aioclock.stores import Store
 
 __all__ = ["AioClock", "Handle", "owner_of"]
 
@@ -85,7 +87,7 @@ class AioClock(Commands):
         shutdown_timeout: float | None = 30.0,
         handle_signals: bool | None = None,
         history: int = 100,
-        store: str | Store | None = None,
+        store: "str | Store | None" = None,
         lease: float = 30.0,
         **policies: Unpack[PolicyArgs],
     ) -> None:
@@ -371,12 +373,18 @@ LEASES_S = (0.5, 86_400.0)
 """The shortest and the longest lease: a pulse must fit into a part of it, and a death be noticed some day."""
 
 
-def _membership(store: str | Store | None, lease: Any) -> Membership | None:
+def _membership(store: "str | Store | None", lease: Any) -> "Membership | None":
     number = isinstance(lease, int | float) and not isinstance(lease, bool)
     if not number or not LEASES_S[0] <= lease <= LEASES_S[1]:
         least, most = LEASES_S
         raise TaskDeclarationError(f"lease must be a number of seconds from {least:g} to {most:g}, got {lease!r}")
-    return None if store is None else Membership(store_at(store), lease_s=float(lease))
+    if store is None:
+        return None
+    # What stores need is loaded with the first of them.
+    from aioclock._engine.membership import Membership
+    from aioclock.stores import store_at
+
+    return Membership(store_at(store), lease_s=float(lease))
 
 
 def owner_of(func: Callable[..., Any]) -> Task | None:

@@ -1,13 +1,13 @@
 """What an app is made of: tasks, groups, dependencies, listeners."""
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter
 from fast_depends import Provider
 from typing_extensions import Unpack
 
-from aioclock._engine import Listeners, Membership, Roster, require_kinds
+from aioclock._engine import Listeners, Roster, require_kinds
 from aioclock.events import Event
 from aioclock.exceptions import TaskDeclarationError
 from aioclock.executors import ProcessPool
@@ -17,6 +17,9 @@ from aioclock.policies._checks import require_count
 from aioclock.provider import DependencyProvider, Override
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger
+
+if TYPE_CHECKING:
+    from aioclock._engine.membership import Membership
 
 __all__ = ["Declarations"]
 
@@ -28,7 +31,7 @@ class Declarations:
     """The part of an app that is told what there is to do."""
 
     def __init__(
-        self, *, limiter: CapacityLimiter | None, history: int, membership: Membership | None, policies: PolicyArgs
+        self, *, limiter: CapacityLimiter | None, history: int, membership: "Membership | None", policies: PolicyArgs
     ) -> None:
         self._policies = Policies.of("AioClock", policies)
         self._provider = DependencyProvider()

@@ -1,21 +1,23 @@
 """What an app can be asked about its tasks and runs."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aioclock._engine import Entry, TaskRef, key_of, keys_of
 from aioclock.declarations import Declarations
 from aioclock.exceptions import TaskIdNotFound
 from aioclock.runs import Outcome, Run
-from aioclock.stores import RunQuery, Store
-from aioclock.stores._words import micros, run_from
 from aioclock.task import Task
 from aioclock.triggers._base import require_aware
 from aioclock.utils import did_you_mean
+
+if TYPE_CHECKING:
+    from aioclock._engine.membership import Membership
 
 __all__ = ["Health", "Inquiries"]
 
@@ -162,33 +164,17 @@ class Inquiries(Declarations):
         if self._membership is None:
             runs = self.runs(task, wanted, limit=None)
             return [run for run in runs if earliest is None or run.scheduled_at >= earliest][:limit]
-        keys = None if task is None else await self._known_keys(task)
-        query = RunQuery(
-            task_keys=keys,
-            states=None if wanted is None else (wanted.value,),
-            since=None if earliest is None else micros(earliest.timestamp()),
-            limit=limit,
-        )
-        return [run_from(record) for record in await self._in_store(lambda store: store.runs(query))]
+        keys = None if task is None else await self._known_keys(task, self._membership)
+        look = partial(self._membership.history, keys, wanted, since=earliest, limit=limit)
+        return await self._roster.over_there(look)
 
-    async def _known_keys(self, task: TaskRef) -> tuple[str, ...]:
+    async def _known_keys(self, task: TaskRef, membership: "Membership") -> tuple[str, ...]:
         try:
             return tuple(keys_of(task, self._roster.tasks))
         except TaskIdNotFound:
-            known = await self._in_store(lambda store: store.tasks([str(task)])) if isinstance(task, str) else []
-            if not known:
-                raise
-            return (known[0].key,)
-
-    async def _in_store(self, look: Callable[[Store], Awaitable[T]]) -> T:
-        membership = self._membership
-        assert membership is not None
-
-        async def there() -> T:
-            async with membership.opened() as store:
-                return await look(store)
-
-        return await self._roster.over_there(there)
+            if isinstance(task, str) and await self._roster.over_there(partial(membership.knows, task)):
+                return (task,)
+            raise
 
     @property
     def health(self) -> Health:

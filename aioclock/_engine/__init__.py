@@ -7,7 +7,6 @@ from aioclock._engine.listener import require_kinds
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.log_records import mark_log_records
 from aioclock._engine.lookup import TaskRef, key_of, keys_of
-from aioclock._engine.membership import Membership
 from aioclock._engine.roster import Roster
 from aioclock._engine.serving import Serving
 from aioclock._engine.serving_task import end_of
@@ -17,7 +16,6 @@ __all__ = [
     "Entry",
     "Lifespan",
     "Listeners",
-    "Membership",
     "Roster",
     "RunObserver",
     "Serving",

@@ -3,8 +3,7 @@
 from collections import deque
 from datetime import datetime, timedelta
 
-from aioclock._engine.shared_cursor import tick_after
-from aioclock._engine.stored import moment
+from aioclock._engine.shared_cursor import moment, tick_after
 from aioclock.stores import TaskState
 from aioclock.triggers import BaseTrigger
 from aioclock.triggers._base import require_aware

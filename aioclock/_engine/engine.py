@@ -14,7 +14,6 @@ from aioclock._engine.follower import Followers
 from aioclock._engine.present import Moment, Present
 from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
-from aioclock._engine.shared_cursor import SharedCursor
 from aioclock.events import ClockStepped
 from aioclock.logger import logger
 from aioclock.triggers._base import MOST_STEPS
@@ -307,5 +306,5 @@ class Engine:
 
 def _sources(entry: Entry) -> Iterable[Cursor | Awaited]:
     if entry.shared:
-        return (SharedCursor(entry.in_store),)
+        return entry.in_store.cursors()
     return cursors_of(entry.task.trigger)

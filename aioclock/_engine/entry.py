@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aioclock._engine.cursor import Cursor
 from aioclock._engine.history import History
 from aioclock._engine.present import Moment
 from aioclock._engine.run import LiveRun
-from aioclock._engine.stored import Stored
 from aioclock.custom_types import Triggers
 from aioclock.logger import logger
 from aioclock.policies import Overlap
 from aioclock.task import Task
 from aioclock.utils import longer_delay
+
+if TYPE_CHECKING:
+    from aioclock._engine.stored import Stored  # a program without a store is spared what stores need
 
 __all__ = ["LIFECYCLE", "Entry", "Pause"]
 
@@ -116,7 +118,7 @@ class Entry:
         self.call = self.task.prepare()
 
     @property
-    def in_store(self) -> Stored:
+    def in_store(self) -> "Stored":
         """What holds between it and the store, which its app has."""
         assert self.stored is not None
         return self.stored

@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
 
 from aioclock._engine.entry import Entry
 from aioclock._engine.runner import Runner
 from aioclock._engine.session import Session
+from aioclock._engine.stored import Stored, mode_of, text_of
 from aioclock.clock import is_time_real
-from aioclock.stores import Change, MemoryStore, Store
+from aioclock.runs import Outcome, Run
+from aioclock.stores import Change, MemoryStore, RunQuery, Store
+from aioclock.stores._words import micros, run_from
+from aioclock.task import Task
+from aioclock.triggers import BaseTrigger
 
 __all__ = ["Membership"]
 
@@ -44,8 +51,26 @@ class Membership:
         """Forget the session of a serving that is over."""
         self.session = None
 
-    def tell(self, change: Change) -> None:
-        """Let the store know, soon; while the app does not serve, when it serves next."""
+    def stored(self, task: Task) -> Stored:
+        """Return what holds between *task* and the store.
+
+        Raises:
+            TaskDeclarationError: the processes can't share it.
+        """
+        return Stored(task.trigger, task.policies, key=task.key)
+
+    def reschedule(self, entry: Entry, trigger: BaseTrigger) -> None:
+        """Have all processes give a task another trigger.
+
+        Raises:
+            TaskDeclarationError: they can't.
+        """
+        mode_of(trigger, entry.in_store.scope, key=entry.key)
+        self.tell(key=entry.key, override=text_of(trigger))
+
+    def tell(self, **facts: Any) -> None:
+        """Let the store know of a `Change`, soon; while the app does not serve, when it serves next."""
+        change = Change(**facts)
         if self.session is None:
             self._outbox.append(change)
         else:
@@ -102,6 +127,24 @@ class Membership:
             yield self.store
         finally:
             await self.store.close()
+
+    async def history(
+        self, keys: tuple[str, ...] | None, outcome: Outcome | None, *, since: datetime | None, limit: int
+    ) -> list[Run]:
+        """Return runs that the store has, newest first."""
+        query = RunQuery(
+            task_keys=keys,
+            states=None if outcome is None else (outcome.value,),
+            since=None if since is None else micros(since.timestamp()),
+            limit=limit,
+        )
+        async with self.opened() as store:
+            return [run_from(record) for record in await store.runs(query)]
+
+    async def knows(self, key: str) -> bool:
+        """Tell whether the store has a task with this key, which the app may have no longer."""
+        async with self.opened() as store:
+            return bool(await store.tasks([key]))
 
 
 def _as_change(entry: Entry) -> Change:

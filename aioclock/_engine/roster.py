@@ -5,23 +5,23 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from datetime import datetime
 from heapq import merge
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aioclock._engine.entry import LIFECYCLE, Entry
 from aioclock._engine.listeners import Listeners
 from aioclock._engine.log_records import mark_log_records
-from aioclock._engine.membership import Membership
 from aioclock._engine.preview import preview
 from aioclock._engine.runner import Runner
 from aioclock._engine.serving import Serving
-from aioclock._engine.stored import Stored, mode_of, text_of
 from aioclock.events import TaskAdded, TaskRemoved, TaskRescheduled
 from aioclock.exceptions import ServingError
 from aioclock.runs import Outcome, Run, RunFacts, run_of
-from aioclock.stores import Change
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger
 from aioclock.utils import running_loop
+
+if TYPE_CHECKING:
+    from aioclock._engine.membership import Membership
 
 __all__ = ["Roster"]
 
@@ -38,7 +38,7 @@ class Roster:
         history_size: How many runs of each task are remembered.
     """
 
-    def __init__(self, listeners: Listeners, *, history_size: int, membership: Membership | None = None) -> None:
+    def __init__(self, listeners: Listeners, *, history_size: int, membership: "Membership | None" = None) -> None:
         self.runner = Runner(listeners)
         self.membership = membership
         """In what the processes share that have the same store, if the app has one."""
@@ -58,7 +58,7 @@ class Roster:
         """
         entry = Entry(task, self._history_size)
         if self.membership is not None:
-            entry.stored = Stored(task.trigger, task.policies, key=task.key)
+            entry.stored = self.membership.stored(task)
         if self.serving is not None:
             self.serving.add(entry)
         self.tasks[task.key] = task
@@ -82,13 +82,9 @@ class Roster:
         Raises:
             TaskDeclarationError: the app's store can't keep such a trigger.
         """
-        change = None
-        if entry.stored is not None:
-            mode_of(trigger, entry.stored.scope, key=entry.key)
-            change = Change(key=entry.key, override=text_of(trigger))
+        if self.membership is not None:
+            self.membership.reschedule(entry, trigger)
         entry.task.trigger = trigger
-        if self.membership is not None and change is not None:
-            self.membership.tell(change)
         if self.serving is not None:
             self.serving.restart(entry)
         self.runner.ledger.event(TaskRescheduled, task_key=entry.key)
@@ -98,7 +94,7 @@ class Roster:
         going = [run for run in entry.runs if run.outcome is None]
         entry.cancel_runs()
         if self.membership is not None and entry.shared:
-            self.membership.tell(Change(key=entry.key, cancel=True))
+            self.membership.tell(key=entry.key, cancel=True)
         return len(going)
 
     async def run_now(self, entry: Entry, *, beside: bool = False) -> object:

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aioclock._engine.admission import HAIR_S, Admission, Schedules
-from aioclock._engine.claims import Claims
 from aioclock._engine.cursor import Quota
 from aioclock._engine.entry import Entry, Pause
 from aioclock._engine.keeper import Keeper
@@ -21,8 +20,10 @@ from aioclock.events import TaskPaused, TaskResumed
 from aioclock.exceptions import LeaseLostError, ServingError
 from aioclock.logger import logger
 from aioclock.runs import Outcome, Run, run_of, run_source
-from aioclock.stores import Change
 from aioclock.utils import longer_delay
+
+if TYPE_CHECKING:
+    from aioclock._engine.claims import Claims
 
 __all__ = ["Runner"]
 
@@ -41,14 +42,14 @@ class Runner(Keeper):
         """Those of the serving, while there is one."""
         self.claims: Claims | None = None
         """Where shared runs come from, while there is a serving with a store."""
-        self.tell: Callable[[Change], None] | None = None
-        """Lets the app's store know what was commanded, if there is one."""
+        self.tell: Callable[..., None] | None = None
+        """Lets the app's store know what was commanded, if there is one; takes what a `Change` is made of."""
         self.live: set[LiveRun] = set()
         """Runs that have started and whose outcome is open."""
         self._closed = False
         self._all_decided: asyncio.Future[None] | None = None
 
-    def attach(self, schedules: Schedules, present: Present, claims: Claims | None) -> None:
+    def attach(self, schedules: Schedules, present: Present, claims: "Claims | None") -> None:
         """Work for a serving that begins."""
         self._move_to(present)
         self.schedules, self.claims = schedules, claims
@@ -91,7 +92,7 @@ class Runner(Keeper):
             self.admission.admit(run, quotas)
         return run
 
-    def _claims(self, entry: Entry) -> Claims | None:
+    def _claims(self, entry: Entry) -> "Claims | None":
         """Return where the runs of *entry* are claimed, if other processes may have them."""
         return self.claims if entry.shared else None
 
@@ -244,7 +245,7 @@ class Runner(Keeper):
             told: Whether the app's store is what says so, and need not be told.
         """
         if not told and self.tell is not None:
-            self.tell(Change(key=entry.key, paused=True, note=note))
+            self.tell(key=entry.key, paused=True, note=note)
         elif told and entry.pause == Pause(note):
             return
         if entry.pause is None:
@@ -256,7 +257,7 @@ class Runner(Keeper):
     def resume(self, entry: Entry, *, told: bool = False) -> None:
         """Let the ticks of *entry* get runs again."""
         if not told and self.tell is not None:
-            self.tell(Change(key=entry.key, paused=False))
+            self.tell(key=entry.key, paused=False)
         if entry.pause is None:
             return
         entry.pause = None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope
 
@@ -15,7 +15,6 @@ from aioclock._engine.present import Present
 from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
 from aioclock._engine.serving_task import ServingTask, end_of
-from aioclock._engine.session import Session
 from aioclock._engine.signals import hold_back_sigterm, stop_on_sigterm
 from aioclock.clock import current_clock
 from aioclock.custom_types import Triggers
@@ -24,6 +23,9 @@ from aioclock.exceptions import ServingError
 from aioclock.executors import ProcessPool
 from aioclock.logger import logger
 from aioclock.runs import run_source
+
+if TYPE_CHECKING:
+    from aioclock._engine.session import Session
 
 __all__ = ["Serving"]
 
@@ -56,7 +58,7 @@ class Serving:
         shutdown_timeout: float | None,
         handle_signals: bool | None,
         stays: bool,
-        session: Session | None = None,
+        session: "Session | None" = None,
     ) -> None:
         entries = list(entries)
         for entry in entries:

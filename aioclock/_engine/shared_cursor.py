@@ -1,15 +1,25 @@
 """Where a task stands whose ticks all processes share."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aioclock._engine.cursor import WallCursor
 from aioclock._engine.present import Moment
-from aioclock._engine.stored import Stored, moment
 from aioclock.stores._words import EXHAUSTED, TaskState
 from aioclock.triggers import BaseTrigger
 from aioclock.triggers._base import require_aware
 
-__all__ = ["SharedCursor", "missed_before", "tick_after"]
+if TYPE_CHECKING:
+    from aioclock._engine.stored import Stored
+
+__all__ = ["SharedCursor", "missed_before", "moment", "tick_after"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(micros: int) -> datetime:
+    """Return *micros* since the epoch as an aware datetime in UTC, exactly."""
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 class SharedCursor(WallCursor):
@@ -17,7 +27,7 @@ class SharedCursor(WallCursor):
 
     __slots__ = ("_stored",)
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: "Stored") -> None:
         super().__init__(stored.trigger_now(), ())
         self._stored = stored
 

@@ -1,6 +1,5 @@
 """A task as the store of its app keeps it."""
 
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import blake2b
 from typing import Any, Literal, TypeAlias
@@ -8,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from aioclock._engine.shared_cursor import SharedCursor
 from aioclock.custom_types import Triggers
 from aioclock.exceptions import TaskDeclarationError
 from aioclock.policies import CatchUp, OnLost, Policies
@@ -15,7 +15,7 @@ from aioclock.stores import TaskState
 from aioclock.triggers import BaseTrigger, Every, OrTrigger, TriggerT
 from aioclock.triggers._base import is_pure_trigger
 
-__all__ = ["Mode", "Stored", "fingerprint", "moment", "text_of"]
+__all__ = ["Mode", "Stored", "fingerprint", "text_of"]
 
 Mode: TypeAlias = Literal["ticks", "held", "node"]
 """How processes share a task: each tick is claimed by one of them, one of them has the whole task, or not at all."""
@@ -25,14 +25,8 @@ LATEST = CatchUp()
 SHORTEST_PERIOD_S = 1.0
 """Ticks that come faster are not claimed one by one."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LIFECYCLE = frozenset({Triggers.ON_START_UP, Triggers.ON_SHUT_DOWN})
 _NOT_SCHEDULE = {"expected_trigger_time"}
-
-
-def moment(micros: int) -> datetime:
-    """Return *micros* since the epoch as an aware datetime in UTC, exactly."""
-    return _EPOCH + timedelta(microseconds=micros)
 
 
 class Stored:
@@ -71,6 +65,10 @@ class Stored:
     def outdated(self) -> bool:
         """Whether another process declares another schedule, and did so later."""
         return self.state is not None and self.state.fingerprint != self.fingerprint
+
+    def cursors(self) -> tuple[SharedCursor]:
+        """Return a fresh cursor, on the schedule that holds."""
+        return (SharedCursor(self),)
 
     def trigger_now(self) -> BaseTrigger:
         """Return the trigger that holds: the declared one, or what was put in its place for all processes."""
