@@ -362,7 +362,9 @@ class Note:
     task_key: str | None = None
     run_id: str | None = None
     node: str | None = None
+    """Whose doing it was: the id of a process (`lost`, `rerun`: of the one that had the run), or who is named by *by*."""
     text: str | None = None
+    """The note of a change, the message of a run's error, or the label of a process that joined."""
 
 
 def run_from(record: RunRecord) -> Run:
