@@ -25,7 +25,7 @@ from aioclock.stores import (
     Verdict,
 )
 
-__all__ = ["LONG", "ONE", "SECOND", "TWO", "Bench", "ContractBase", "ask", "end", "tick"]
+__all__ = ["ALL", "LONG", "ONE", "SECOND", "TWO", "Bench", "ContractBase", "ask", "end", "tick"]
 
 SECOND = 1_000_000
 LONG = 3600 * SECOND

@@ -27,15 +27,20 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from aioclock.stores import Store
+from aioclock.testing._store_batches import BatchContract
 from aioclock.testing._store_changes import ChangeContract
 from aioclock.testing._store_claims import ClaimContract
 from aioclock.testing._store_ends import EndContract
+from aioclock.testing._store_looking import NoteContract, QueryContract
 from aioclock.testing._store_manual import ManualContract
 from aioclock.testing._store_overlap import OverlapContract
 from aioclock.testing._store_pulses import HoldContract, PulseContract
+from aioclock.testing._store_races import RaceContract
 from aioclock.testing._store_reaping import LeaveContract, ReapContract
 from aioclock.testing._store_refusals import RefusalContract
 from aioclock.testing._store_registration import RegistrationContract
+from aioclock.testing._store_texts import TextContract
+from aioclock.testing._store_upkeep import PruneContract, ReopenContract, RestoreContract
 
 if TYPE_CHECKING:
     from hypothesis.stateful import RuleBasedStateMachine
@@ -55,6 +60,14 @@ class StoreContract(
     ReapContract,
     LeaveContract,
     ChangeContract,
+    BatchContract,
+    RaceContract,
+    QueryContract,
+    NoteContract,
+    PruneContract,
+    RestoreContract,
+    ReopenContract,
+    TextContract,
 ):
     """The rules of `Store`, a test each: derive a class from it and say how to open a store."""
 
