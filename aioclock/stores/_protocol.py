@@ -74,9 +74,10 @@ class Store(Protocol):
         """Deal with runs whose lease has passed, oldest tick first, and return those that were dealt with.
 
         A run whose `on_lost` is `fail`, or that was taken over `MOST_RERUNS` times, ends as `lost` with reason `lease`,
-        and counts as a failure of its task. Every other one, and every one that was still waiting, is taken over by *owner* if its
-        task is among *keys*, else left alone: it is running then (one that waited stays waiting), with a fresh claim
-        id, a new fence of its task, one attempt more (not if it waited), and a lease of *lease* microseconds.
+        and counts as a failure of its task. Every other one, and every one that was still waiting, is taken over by
+        *owner* if its task is among *keys*, else left alone: it is running then (one that waited stays waiting), with a
+        fresh claim id, a new fence of its task, one attempt more (not if it waited), and a lease of *lease*
+        microseconds.
         """
         ...
 

@@ -362,7 +362,7 @@ class Note:
     task_key: str | None = None
     run_id: str | None = None
     node: str | None = None
-    """Whose doing it was: the id of a process (`lost`, `rerun`: of the one that had the run), or who is named by *by*."""
+    """Whose doing it was: the id of a process (`lost`, `rerun`: of that which had the run), or who *by* names."""
     text: str | None = None
     """The note of a change, the message of a run's error, or the label of a process that joined."""
 
