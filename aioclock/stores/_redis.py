@@ -24,7 +24,7 @@ from aioclock.stores._redis_forms import (
 )
 from aioclock.stores._redis_link import Link
 from aioclock.stores._redis_package import Client
-from aioclock.stores._redis_schema import SCHEMA, bring_up_to_date, refuse_other_version
+from aioclock.stores._redis_schema import SCHEMA, bring_up_to_date, refuse_newer_version, refuse_other_version
 from aioclock.stores._redis_server import look_at, refuse_or_warn
 from aioclock.stores._redis_url import location_at, location_of
 from aioclock.stores._words import (
@@ -98,7 +98,9 @@ class RedisStore:
     async def upgrade(self) -> list[int]:
         """Bring what an older version has kept up to date; return the versions that were gone through."""
         async with self._connected():
-            return await bring_up_to_date(self._link, (await look_at(self._link)).schema)
+            server = await look_at(self._link)
+            refuse_newer_version(server.schema, self.name)
+            return await bring_up_to_date(self._link, server.schema)
 
     async def check(self) -> list[str]:
         """Return what is wrong with the server and with what it keeps, in words; an empty list if nothing is."""

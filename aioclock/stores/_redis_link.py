@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from aioclock.exceptions import StoreError, StoreUnavailableError
 from aioclock.stores._redis_errors import store_errors
 from aioclock.stores._redis_forms import Argument, plain
-from aioclock.stores._redis_package import NEVER_DECODE, Client, exceptions
+from aioclock.stores._redis_package import NEVER_DECODE, Client, Redis, exceptions
 from aioclock.stores._redis_url import Location
 
 __all__ = ["Link"]
@@ -59,6 +59,15 @@ class Link:
             except exceptions.NoScriptError:
                 # New to this server, or lost when it was started again.
                 return await self._ask("EVAL", text, *call)
+            except exceptions.ReadOnlyError:
+                # It is a replica since a moment ago. Its name may lead to the new master by now, but who stays
+                # connected would never know.
+                await self._hang_up()
+                raise
+
+    async def _hang_up(self) -> None:
+        if isinstance(self._client, Redis):
+            await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def config(self, name: str) -> str | None:
         """Return a setting of the server; None if it does not tell."""

@@ -3,7 +3,7 @@
 from aioclock.exceptions import StoreError
 from aioclock.stores._redis_link import Link
 
-__all__ = ["SCHEMA", "bring_up_to_date", "refuse_other_version"]
+__all__ = ["SCHEMA", "bring_up_to_date", "refuse_newer_version", "refuse_other_version"]
 
 SCHEMA = 1
 """Counted up when what the scripts write changes so that older ones, or newer ones, would go wrong."""
@@ -15,14 +15,22 @@ def refuse_other_version(found: int | None, name: str) -> None:
     Raises:
         StoreError: it is of another version.
     """
-    if found is None or found == SCHEMA:
-        return
-    if found > SCHEMA:
+    refuse_newer_version(found, name)
+    if found is not None and found < SCHEMA:
+        raise StoreError(
+            f"{name}: made by an older aioclock (version {found} of the schema, this one needs {SCHEMA}); "
+            "`aioclock store upgrade` brings it up to date"
+        )
+
+
+def refuse_newer_version(found: int | None, name: str) -> None:
+    """Let nobody touch what a newer version has made.
+
+    Raises:
+        StoreError: a newer version has made it.
+    """
+    if found is not None and found > SCHEMA:
         raise StoreError(f"{name}: made by a newer aioclock (version {found} of the schema, this one knows {SCHEMA})")
-    raise StoreError(
-        f"{name}: made by an older aioclock (version {found} of the schema, this one needs {SCHEMA}); "
-        "`aioclock store upgrade` brings it up to date"
-    )
 
 
 async def bring_up_to_date(link: Link, found: int | None) -> list[int]:

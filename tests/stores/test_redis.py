@@ -2,36 +2,42 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
+from uuid import uuid4
 
 import pytest
+from hypothesis import settings
+
+from aioclock.stores import Store, store_at
+from aioclock.testing.stores import StoreContract, store_machine
 from redis_server import RedisServer, needs_redis
 
-from aioclock.stores import Store
-from aioclock.stores._redis import RedisStore
-from aioclock.testing.stores import StoreContract
-
 pytestmark = needs_redis
-numbers = count()
+place = ""
 
 
-@pytest.fixture(autouse=True)
-def server(redis_server: RedisServer, request: pytest.FixtureRequest) -> None:
-    request.instance.server = redis_server
+@pytest.fixture(autouse=True, scope="module")
+def _somewhere(redis_server: RedisServer) -> None:
+    global place
+    place = redis_server.url
+
+
+@asynccontextmanager
+async def open_redis() -> AsyncIterator[Store]:
+    # The server is there for all tests, so each has a prefix of its own.
+    store = store_at(f"{place}?prefix={uuid4().hex}")
+    await store.open()
+    yield store
+    await store.close()
 
 
 class TestRedisStore(StoreContract):
-    server: RedisServer
-
-    @asynccontextmanager
-    async def open_store(self) -> AsyncIterator[Store]:
-        # A prefix of its own for each: the server is there for all tests.
-        store = RedisStore(self.server.url, prefix=f"contract-{next(numbers)}")
-        await store.open()
-        yield store
-        await store.close()
+    open_store = staticmethod(open_redis)
 
     async def another(self, store: Store) -> Store:
-        other = RedisStore(self.server.url, prefix=f"contract-{store.name.rpartition('-')[2].strip('}')}")
+        other = store_at(store.name)  # there are no secrets in it
         await other.open()
         return other
+
+
+TestRedisStoreAtRandom = needs_redis(store_machine(open_redis).TestCase)
+TestRedisStoreAtRandom.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from processes import wait_until
 
 PROGRAM = shutil.which("redis-server")
@@ -18,14 +19,14 @@ class RedisServer:
     """Use it as a block; within, it can be stopped in several ways and started again, on the same port.
 
     Args:
-        options: Settings of the server instead of those below; `{"requirepass": "secret"}`.
+        options: Settings of the server, beside those below or in place of them, as its configuration file has them.
     """
 
     def __init__(self, folder: Path, **options: str) -> None:
         self.folder = folder
         self.port = _free_port()
         # Nothing that was answered may be lost, or a test could not tell a fault of ours from one of the disk.
-        self.options = {"appendonly": "yes", "appendfsync": "always", "save": "", **options}
+        self.options = {"appendonly": "yes", "appendfsync": "always", "save": '""', **options}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,12 +44,19 @@ class RedisServer:
         assert PROGRAM is not None
         assert self._process is None
         settings = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder), **self.options}
-        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        file = self.folder / "redis.conf"
+        file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         with (self.folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([PROGRAM, *options], stdout=log, stderr=log)
-        wait_until(self._answers)
+            self._process = subprocess.Popen([PROGRAM, str(file)], stdout=log, stderr=log)
+        try:
+            wait_until(self._answers)
+        except BaseException:
+            self.kill()
+            raise
 
     def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "redis.log").read_text()
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

@@ -15,6 +15,6 @@ for n = 1, #entries, 2 do
   if #found == limit then break end
   local run = run_of(entries[n])
   last = '(' .. entries[n + 1]
-  if is_wanted(run) then found[#found + 1] = told_run(run) end
+  if run and is_wanted(run) then found[#found + 1] = told_run(run) end
 end
 return { #entries == 2 * look_at and last, found }
