@@ -14,11 +14,10 @@ __all__ = ["claim", "finish", "reap"]
 
 def claim(dialect: Dialect, claims: Sequence[Claim]) -> Script[list[Claimed]]:
     """Decide *claims*, at most a batch of them."""
-    answers = yield from _plain_refusals(claims)
-    rest = [claim for claim in claims if claim.id not in answers]
-    if rest:
-        answers |= yield from _decided(dialect, rest)
-    return [answers[claim.id] for claim in claims]
+    refused = yield from _plain_refusals(claims)
+    rest = [claim for claim in claims if claim.id not in refused]
+    decided = iter((yield from _decided(dialect, rest)) if rest else [])
+    return [refused[claim.id] if claim.id in refused else next(decided) for claim in claims]
 
 
 def _plain_refusals(claims: Sequence[Claim]) -> Script[dict[str, Claimed]]:
@@ -48,7 +47,7 @@ def _refusal(sheet: Sheet, claim: Claim) -> Claimed | None:
     return decision.answer if decision.answer.verdict in (Verdict.TAKEN, Verdict.STALE) else None
 
 
-def _decided(dialect: Dialect, claims: Sequence[Claim]) -> Script[dict[str, Claimed]]:
+def _decided(dialect: Dialect, claims: Sequence[Claim]) -> Script[list[Claimed]]:
     yield from begin(dialect)
     keys = sorted({claim.task_key for claim in claims})
     tasks = yield from locked_tasks(dialect, keys)
@@ -57,7 +56,7 @@ def _decided(dialect: Dialect, claims: Sequence[Claim]) -> Script[dict[str, Clai
     )
     sheet = Sheet(tasks, runs)
     now = yield from clock(dialect)
-    answers = {claim.id: sheet.claim(claim, now=now) for claim in claims}
+    answers = [sheet.claim(claim, now=now) for claim in claims]
     yield from sheet.written()
     return answers
 

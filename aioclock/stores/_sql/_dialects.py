@@ -15,12 +15,15 @@ class Dialect:
     """An expression for the present, in whole microseconds since the epoch."""
     begin: tuple[str, ...]
     """What makes a transaction fit to write."""
+    begin_block: tuple[str, ...] = ()
+    """What makes a transaction fit for statements of the user's."""
     for_update: str
     for_share: str
     has_tables: str
     """A query that has a row if the store's tables are there."""
     begin_migration: tuple[str, ...]
-    """What makes a transaction fit to change tables, one at a time among all processes."""
+    """What makes a transaction fit to change tables, one at a time among all processes if the database can do that."""
+    end_migration: tuple[str, ...] = ()
     insert_meta: str
     """What makes a row of the store's own, unless it is there."""
     types: Mapping[str, str]
@@ -53,19 +56,30 @@ SQLITE = Dialect(
     },
 )
 
-_PATIENCE_MS = 5000
-"""How long a statement may take or wait, and how long a transaction may do nothing: a process that is frozen within one
-must not keep the others from theirs for longer."""
+_PATIENCE_S = 5
+"""How long a statement waits for others, and how long a transaction may do nothing: a process that is frozen within one
+must not keep the others from their work for longer."""
+
+_BLOCK_PATIENCE_S = 60
+"""How long the user's part of a transaction may do nothing."""
+
+
+def _postgresql_limits(idle_s: int, *, lock_s: int, statement_s: int) -> str:
+    # For the transaction only: the connection may be anybody's before and after.
+    limits = {
+        "idle_in_transaction_session_timeout": idle_s,
+        "lock_timeout": lock_s,
+        "statement_timeout": statement_s,
+    }
+    made = [f"set_config('{name}', '{limit}s', true)" for name, limit in limits.items() if limit]
+    return f"SELECT {', '.join(made)}"
+
 
 POSTGRESQL = Dialect(
     name="postgresql",
     clock="CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
-    # For the transaction only: the connection may be anybody's before and after.
-    begin=(
-        f"SELECT set_config('lock_timeout', '{_PATIENCE_MS}', true), "
-        f"set_config('statement_timeout', '{2 * _PATIENCE_MS}', true), "
-        f"set_config('idle_in_transaction_session_timeout', '{_PATIENCE_MS}', true)",
-    ),
+    begin=(_postgresql_limits(_PATIENCE_S, lock_s=_PATIENCE_S, statement_s=2 * _PATIENCE_S),),
+    begin_block=(_postgresql_limits(_BLOCK_PATIENCE_S, lock_s=0, statement_s=0),),
     for_update=" FOR UPDATE",
     for_share=" FOR SHARE",
     has_tables="SELECT 1 WHERE to_regclass('aioclock_meta') IS NOT NULL",
@@ -88,16 +102,29 @@ POSTGRESQL = Dialect(
 # MariaDB reads /*M! */ and MySQL /*!80017 */. Both name what does not ignore spaces at the end.
 _COLLATE = "CHARACTER SET utf8mb4 COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */"
 
+
+def _mysql_limits(idle_s: int) -> str:
+    # MariaDB can limit transactions, MySQL only connections. (MariaDB leaves out what is for MySQL 8.)
+    return (
+        f"SET SESSION innodb_lock_wait_timeout = {_PATIENCE_S} "
+        f"/*M!, idle_transaction_timeout = {idle_s} */ /*!80000 , wait_timeout = {6 * idle_s} */"
+    )
+
+
 MYSQL = Dialect(
     name="mysql",
     clock="TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
-    begin=(),
+    # For the session: there is nothing for the transaction only.
+    begin=(_mysql_limits(_PATIENCE_S),),
+    begin_block=(_mysql_limits(_BLOCK_PATIENCE_S),),
     for_update=" FOR UPDATE",
     for_share=" LOCK IN SHARE MODE",
     has_tables=(
         "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'aioclock_meta'"
     ),
-    begin_migration=(),
+    # That a table is there already is no cause for a warning.
+    begin_migration=("SET @aioclock_notes = @@SESSION.sql_notes, SESSION sql_notes = 0",),
+    end_migration=("SET SESSION sql_notes = @aioclock_notes",),
     insert_meta=f"{_INSERT_META} ON DUPLICATE KEY UPDATE value = value",
     types={
         "key": f"VARCHAR(500) {_COLLATE} NOT NULL",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aioclock.exceptions import StoreError
 from aioclock.stores._sql._dialects import Dialect
 from aioclock.stores._sql._migrations import LATEST, MIGRATIONS, Migration, statements_of
-from aioclock.stores._sql._statements import Script, Statement, ask, clock, tell
+from aioclock.stores._sql._statements import Script, Statement, ask, clock, each, tell
 
 __all__ = ["migrate", "prepare", "problems", "version"]
 
@@ -37,18 +37,17 @@ def prepare(dialect: Dialect, name: str) -> Script[None]:
 
 def migrate(dialect: Dialect) -> Script[list[int]]:
     """Bring the schema up to date and return the versions that it went through."""
-    for sql in dialect.begin_migration:
-        yield Statement(sql, {})
+    yield from each(dialect.begin_migration)
     found = yield from version(dialect)
     pending = [migration for migration in MIGRATIONS if migration.version > found]
     for migration in pending:
         yield from _apply(dialect, migration)
+    yield from each(dialect.end_migration)
     return [migration.version for migration in pending]
 
 
 def _apply(dialect: Dialect, migration: Migration) -> Script[None]:
-    for sql in statements_of(migration, dialect):
-        yield Statement(sql, {})
+    yield from each(statements_of(migration, dialect))
     for name, value in _META.items():
         # Several processes may be here at once where the database can't lock a change of tables.
         yield from ask(dialect.insert_meta, name=name, value=value)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from aioclock.stores._sql._dialects import Dialect
 
-__all__ = ["BATCH", "Rows", "Script", "Statement", "ask", "batches", "begin", "clock", "tell"]
+__all__ = ["BATCH", "Rows", "Script", "Statement", "ask", "batches", "begin", "clock", "each", "tell"]
 
 T = TypeVar("T")
 
@@ -61,7 +61,12 @@ def batches(items: Iterable[T]) -> Iterable[list[T]]:
 
 def begin(dialect: Dialect) -> Script[None]:
     """Be in a transaction that may write, from here on."""
-    for sql in dialect.begin:
+    yield from each(dialect.begin)
+
+
+def each(statements: Iterable[str]) -> Script[None]:
+    """Execute statements that have no parameters."""
+    for sql in statements:
         yield Statement(sql, {})
 
 
