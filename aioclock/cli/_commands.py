@@ -9,13 +9,18 @@ from aioclock.cli._check import check
 from aioclock.cli._errors import CommandError
 from aioclock.cli._export import export
 from aioclock.cli._help import markup_mode, paragraphs
+from aioclock.cli._history import history
 from aioclock.cli._list import list_tasks
 from aioclock.cli._next import next_ticks
 from aioclock.cli._output import print_error
+from aioclock.cli._pause import pause, resume
 from aioclock.cli._run import run
 from aioclock.cli._schema import schema
 from aioclock.cli._show import show
 from aioclock.cli._simulate import simulate
+from aioclock.cli._state import state_commands
+from aioclock.cli._stats import stats
+from aioclock.cli._store import store_commands
 from aioclock.cli._trigger import trigger
 
 __all__ = ["call"]
@@ -55,10 +60,18 @@ for name, function, example in (
     ("check", check, "shop/tasks.py:app --strict"),
     ("simulate", simulate, "shop/tasks.py:app --days 7"),
     ("trigger", trigger, "shop/tasks.py:app send_invoices"),
+    ("history", history, "shop/tasks.py:app --since 2h --outcome failed"),
+    ("stats", stats, "shop/tasks.py:app --since 7d"),
+    ("pause", pause, 'shop/tasks.py:app send_invoices --note "until the bank answers"'),
+    ("resume", resume, "shop/tasks.py:app send_invoices"),
     ("schema", schema, "> aioclock.schema.json"),
 ):
     commands.command(name, help=paragraphs(function), epilog=f"Example: aioclock {name} {example}")(function)
 commands.add_typer(export, name="export", epilog="Example: aioclock export systemd shop/tasks.py:app -o units")
+commands.add_typer(
+    store_commands, name="store", epilog="Example: aioclock store prune shop/tasks.py:app --older-than 30d"
+)
+commands.add_typer(state_commands, name="state", epilog="Example: aioclock state export shop/tasks.py:app")
 
 
 def call() -> None:

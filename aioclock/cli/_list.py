@@ -6,7 +6,7 @@ import typer
 
 from aioclock.cli._errors import FAILED
 from aioclock.cli._options import App, Factory, Json
-from aioclock.cli._output import print_json, stdout
+from aioclock.cli._output import print_json
 
 if TYPE_CHECKING:
     from aioclock.cli._portrait import Portrait
@@ -27,6 +27,7 @@ def list_tasks(app: App = None, *, factory: Factory = None, as_json: Json = Fals
     from datetime import UTC, datetime
 
     from aioclock.cli._portrait import portrait_of
+    from aioclock.cli._tables import print_table
     from aioclock.cli._target import load_app
 
     clock = load_app(app, factory=factory)
@@ -36,25 +37,11 @@ def list_tasks(app: App = None, *, factory: Factory = None, as_json: Json = Fals
     if as_json:
         print_json({"at": now, "tasks": [portrait.as_json() for portrait in portraits]})
     elif portraits:
-        _print(portraits)
+        print_table(TITLES, [_cells(portrait) for portrait in portraits], always=ALWAYS)
     else:
         typer.echo("the app has no tasks")
     if any(portrait.failed for portrait in portraits):
         raise typer.Exit(FAILED)
-
-
-def _print(portraits: "list[Portrait]") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    rows = [_cells(portrait) for portrait in portraits]
-    shown = [place for place in range(len(TITLES)) if place < ALWAYS or any(cells[place] for cells in rows)]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place in shown:
-        table.add_column(TITLES[place], overflow="fold")
-    for cells in rows:
-        table.add_row(*(Text(cells[place]) for place in shown))
-    stdout().print(table)
 
 
 def _cells(portrait: "Portrait") -> tuple[str, ...]:

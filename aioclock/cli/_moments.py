@@ -1,16 +1,21 @@
 """Moments and spans of time as the commands read and write them."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aioclock.cli._errors import CommandError
 
-__all__ = ["moment_of", "shown_moment", "shown_offset", "shown_span", "shown_time"]
+__all__ = ["moment_of", "shown_moment", "shown_offset", "shown_span", "shown_time", "since_of", "span_of"]
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # Every zone has all of them, and the years around them.
 FIRST_YEAR, LAST_YEAR = 2, 9998
 UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+_SECONDS = {"w": 604_800, **dict(UNITS)}
+_PART = re.compile(r"(\d+)([wdhms])")
+_SPAN = re.compile(rf"(?:{_PART.pattern})+")
 
 
 def moment_of(text: str, option: str) -> datetime:
@@ -35,6 +40,39 @@ def moment_of(text: str, option: str) -> datetime:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise CommandError(f"{option} {text!r} is too far away; the years {FIRST_YEAR} to {LAST_YEAR} are known")
     return moment.astimezone(UTC)
+
+
+def span_of(text: str, option: str) -> timedelta:
+    """Return the span that *text* names, such as `90s`, `2h`, `1d12h` or `4w`.
+
+    Args:
+        option: Where it stands, for the messages.
+
+    Raises:
+        CommandError: it is no such thing.
+    """
+    if not _SPAN.fullmatch(text):
+        raise CommandError(f"{option} {text!r} is no span of time; write it like 90s, 15m, 2h, 30d or 1d12h")
+    try:
+        return timedelta(seconds=sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
+    except OverflowError as error:
+        raise CommandError(f"{option} {text!r} is too long; no calendar goes back that far") from error
+
+
+def since_of(text: str, option: str, now: datetime) -> datetime:
+    """Return the instant that *text* names, in UTC: ISO 8601, or a span that ends at *now* (aware).
+
+    Raises:
+        CommandError: it is neither.
+    """
+    if not _SPAN.fullmatch(text):
+        if not text[:1].isdigit():
+            raise CommandError(f"{option} {text!r} is neither a span such as 2h or 3d nor an ISO 8601 time")
+        return moment_of(text, option)
+    try:
+        return (now - span_of(text, option)).astimezone(UTC)
+    except OverflowError as error:
+        raise CommandError(f"{option} {text!r} is too long; no calendar goes back that far") from error
 
 
 def shown_time(moment: datetime, *, seconds: bool) -> str:

@@ -14,6 +14,10 @@ __all__ = [
     "LogFormatOption",
     "LogLevel",
     "LogLevelOption",
+    "Since",
+    "StoreAddress",
+    "StoredKey",
+    "StoredTasks",
 ]
 
 CONFIG_FILES = (".yaml", ".yml", ".toml", ".json")
@@ -47,4 +51,30 @@ LogFormatOption: TypeAlias = Annotated[
 ]
 LogLevelOption: TypeAlias = Annotated[
     LogLevel | None, typer.Option("--log-level", help="The least level that is shown.", show_default="info")
+]
+
+StoreAddress: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="The store itself, such as sqlite:///clock.db, instead of APP.",
+        show_default=False,
+    ),
+]
+StoredKey: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="KEY",
+        help="The task's key; with APP its id or function name will do. Alone, with --store or AIOCLOCK_APP set.",
+        show_default=False,
+    ),
+]
+StoredTasks: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="KEY", help="Only this task (with APP also id or function name); may be repeated."),
+]
+Since: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--since", metavar="WHEN", help="Only ticks since then: 2h, 3d or an ISO time.", show_default=False),
 ]

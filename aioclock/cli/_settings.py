@@ -35,6 +35,8 @@ class Settings(BaseSettings):
 
     app: str | None = None
     """The app, where a command names none."""
+    store: str | None = None
+    """The store, where a command that needs nothing else is given neither an app nor a store."""
     factory: bool = False
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"

@@ -1,0 +1,36 @@
+"""Times of a store, and who gives commands."""
+
+import getpass
+import socket
+from datetime import UTC, datetime, timedelta
+
+from aioclock.cli._moments import shown_moment
+
+__all__ = ["MICROSECOND", "micros_of", "moment_at", "operator", "shown_at"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def moment_at(micros: int) -> datetime:
+    """Return *micros* since the epoch as an aware datetime in UTC, exactly."""
+    return EPOCH + micros * MICROSECOND
+
+
+def micros_of(moment: datetime) -> int:
+    """Return the whole microseconds from the epoch to *moment* (aware), exactly."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def shown_at(micros: int | None) -> str:
+    """Return what a clock in UTC showed then, to the second; nothing for None."""
+    return "" if micros is None else shown_moment(moment_at(micros).replace(microsecond=0), None)
+
+
+def operator() -> str:
+    """Return who gives this command, for the store's record."""
+    try:
+        name = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a user without a name, as in some containers
+        name = "somebody"
+    return f"{name}@{socket.gethostname()}"
