@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 logging.disable(logging.CRITICAL)
-IMPORTED = {"bare": "fast_depends", "aioclock": "aioclock", "apscheduler": "apscheduler.schedulers.asyncio"}
+IMPORTED = {"bare": "fast_depends", "aioclock": "aioclock.app", "apscheduler": "apscheduler.schedulers.asyncio"}
 fired = 0
 
 
