@@ -10,7 +10,7 @@ from aioclock.stores._words import EXHAUSTED, ClaimKind
 from aioclock.testing._store_model import Model
 from aioclock.testing._store_model_records import LONG, SHORT, TaskModel
 
-__all__ = ["KEYS", "OUTCOMES", "Wish", "changes", "claims", "keys", "leases", "nodes", "restored", "some_keys"]
+__all__ = ["KEYS", "OUTCOMES", "Wish", "changes", "claims", "keys", "leases", "nodes", "restored", "some_keys", "which"]
 
 KEYS = ("a", "b", "nobody's")
 OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "skipped", "lost")
@@ -19,6 +19,8 @@ AN_HOUR = 3600_000_000
 keys = st.sampled_from((*["a"] * 5, *["b"] * 3, "nobody's"))
 some_keys = st.lists(st.sampled_from(KEYS), unique=True, max_size=3)
 nodes = st.sampled_from(("1" * 32, "2" * 32, "3" * 32))
+which = st.integers(0, 20)
+"""Which of those that there are."""
 leases = st.sampled_from((LONG, LONG, SHORT))
 
 
