@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from aioclock.exceptions import StoreError, StoreUnavailableError
 from aioclock.stores._redis_package import exceptions
 
-__all__ = ["store_errors"]
+__all__ = ["is_read_only", "store_errors"]
 
 # What passes: the server is gone, starts, or is a replica since a moment ago; a cluster is choosing another one.
 _PASSING = (
@@ -49,3 +49,8 @@ def _store_error(name: str, error: Exception) -> StoreError:
     if isinstance(error, _PASSING) or _PASSING_CODES.search(str(error)):
         return StoreUnavailableError(text)
     return StoreError(text)
+
+
+def is_read_only(error: Exception) -> bool:
+    """Tell whether a server takes no writes since it is a replica."""
+    return isinstance(error, exceptions.ReadOnlyError) or "-READONLY" in str(error)

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from aioclock.exceptions import StoreError, StoreUnavailableError
-from aioclock.stores._redis_errors import store_errors
+from aioclock.stores._redis_errors import is_read_only, store_errors
 from aioclock.stores._redis_forms import Argument, plain
 from aioclock.stores._redis_package import NEVER_DECODE, Client, Redis, exceptions
 from aioclock.stores._redis_url import Location
@@ -59,15 +59,6 @@ class Link:
             except exceptions.NoScriptError:
                 # New to this server, or lost when it was started again.
                 return await self._ask("EVAL", text, *call)
-            except exceptions.ReadOnlyError:
-                # It is a replica since a moment ago. Its name may lead to the new master by now, but who stays
-                # connected would never know.
-                await self._hang_up()
-                raise
-
-    async def _hang_up(self) -> None:
-        if isinstance(self._client, Redis):
-            await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def config(self, name: str) -> str | None:
         """Return a setting of the server; None if it does not tell."""
@@ -83,4 +74,11 @@ class Link:
     async def _ask(self, *command: Any) -> Any:
         if self._client is None:
             raise StoreError(f"{self._location.name}: the store is not open")
-        return await self._client.execute_command(*command, **{NEVER_DECODE: True})
+        try:
+            return await self._client.execute_command(*command, **{NEVER_DECODE: True})
+        except exceptions.ResponseError as error:
+            if is_read_only(error) and isinstance(self._client, Redis):
+                # The server is a replica since a moment ago. Its name may lead to the new master by now, but who stays
+                # connected would never know.
+                await self._client.connection_pool.disconnect(inuse_connections=False)
+            raise

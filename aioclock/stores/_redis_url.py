@@ -53,9 +53,10 @@ class Location:
         if self.client is not None:
             return self.client
         # One attempt more, at once, if a connection broke. Not after a time-out: who waits has waited long enough.
-        retry = Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,))
+        broken = exceptions.ConnectionError
+        retry = Retry(NoBackoff(), 1, supported_errors=(broken,))
         try:
-            client: Client = Redis.from_url(self.url, **_TIMEOUTS, retry=retry)
+            client: Client = Redis.from_url(self.url, **_TIMEOUTS, retry=retry, retry_on_error=[broken])
         except (TypeError, ValueError) as error:
             raise StoreError(f"{self.name}: {error}") from error
         return client
@@ -73,8 +74,10 @@ def location_at(url: str, prefix: str | None) -> Location:
     name = _name(parts, prefix)
     for option in options:
         if option not in _OPTIONS:
-            known = ", ".join(sorted({*_OPTIONS, "prefix"}))
-            raise StoreError(f"{name}: unknown option {option!r}{did_you_mean(option, _OPTIONS)}; there are {known}")
+            known = sorted({*_OPTIONS, "prefix"})
+            raise StoreError(
+                f"{name}: unknown option {option!r}{did_you_mean(option, known)}; there are {', '.join(known)}"
+            )
     return Location(name=name, prefix=prefix, url=parts._replace(query=urlencode(options)).geturl())
 
 

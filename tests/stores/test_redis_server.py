@@ -10,6 +10,7 @@ import pytest
 from aioclock.exceptions import StoreError, StoreUnavailableError
 from aioclock.stores._redis import RedisStore
 from aioclock.stores._redis_package import Redis, RedisCluster
+from processes import wait_until
 from redis_server import RedisServer, needs_redis
 
 pytestmark = needs_redis
@@ -150,6 +151,7 @@ async def test_the_clients_of_users_stay_theirs(server: RedisServer) -> None:
 async def test_a_cluster_will_do(server: RedisServer) -> None:
     for first in range(0, 16384, 4096):
         assert server.ask(f"CLUSTER ADDSLOTS {' '.join(map(str, range(first, first + 4096)))}") == "+OK\r\n"
+    wait_until(lambda: "cluster_state:ok" in server.ask("CLUSTER INFO"))
     client = RedisCluster.from_url(server.url)
     store = RedisStore(client)
     await store.open()
