@@ -32,6 +32,7 @@ PATHS = {
     "aioclock.custom_types": "Triggers EveryT SecondT MinuteT HourT PositiveNumber",
     "aioclock.provider": "get_provider",
     "aioclock.logger": "logger",
+    "aioclock.stores": "MemoryStore RedisStore SQLStore SQLiteStore Store TransactionalStore store_at",
     "aioclock.utils": "flatten_chain StrEnum",
     "aioclock.ext.fast": "make_fastapi_router",
 }
