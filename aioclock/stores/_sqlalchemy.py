@@ -81,8 +81,9 @@ class SQLStore(ScriptedStore):
             await self._engine.dispose()
 
     async def upgrade(self) -> list[int]:
+        """Bring the tables up to date and return the versions that this went through; it need not be open."""
         async with self._apart():
-            return await self._play(partial(_schema.migrate, self.dialect), patience_s=None)
+            return await self._play(partial(_schema.migrate, self.dialect, self.name), patience_s=None)
 
     async def check(self) -> list[str]:
         """Return what is wrong with the store, in words; it need not be open."""

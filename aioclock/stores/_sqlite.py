@@ -14,7 +14,7 @@ from aioclock.clock import current_clock
 from aioclock.exceptions import LeaseLostError, StoreError
 from aioclock.stores._sql import _claims, _schema
 from aioclock.stores._sql._dialects import SQLITE
-from aioclock.stores._sql._statements import Script, ask
+from aioclock.stores._sql._statements import Script
 from aioclock.stores._sql._store import ScriptedStore
 from aioclock.stores._sqlite_connection import SQLiteThread, advance, connect, play, store_error
 from aioclock.stores._words import Finish, micros
@@ -68,11 +68,19 @@ class SQLiteStore(ScriptedStore):
             await thread.end()
 
     async def upgrade(self) -> list[int]:
-        return await self._run_apart(partial(_schema.migrate, SQLITE))
+        """Bring the tables up to date and return the versions that this went through; it need not be open."""
+        async with self._another_thread() as thread:
+            return await self._play(thread, partial(_schema.migrate, SQLITE, self.name))
 
     async def check(self) -> list[str]:
         """Return what is wrong with the store, in words; it need not be open."""
-        return await self._run_apart(_checked)
+        if not self.path.exists():
+            return ["its file is missing; whoever opens the store makes it"]
+        async with self._another_thread() as thread:
+            with self._errors_told():
+                damage = await thread.call(_damage)
+            # A file that is damaged says nothing about the rest.
+            return damage or await self._play(thread, partial(_schema.problems, SQLITE, None))
 
     @asynccontextmanager
     async def transaction(self, end: Callable[[], Finish]) -> AsyncIterator["SQLiteTransaction"]:
@@ -113,10 +121,6 @@ class SQLiteStore(ScriptedStore):
         if self._thread is None:
             raise StoreError(f"the store {self.name} is not open")
         return await self._play(self._thread, script)
-
-    async def _run_apart(self, script: Callable[[], Script[T]]) -> T:
-        async with self._another_thread() as thread:
-            return await self._play(thread, script)
 
     async def _play(self, thread: SQLiteThread, script: Callable[[], Script[T]]) -> T:
         with self._errors_told():
@@ -163,10 +167,14 @@ def _read(address: str) -> tuple[Path, bool]:
     return Path(unquote(place[1:])), durability == "full"
 
 
-def _checked() -> Script[list[str]]:
-    problems = yield from _schema.problems(SQLITE, None)
-    found = yield from ask("PRAGMA quick_check(3)")
-    return problems + [f"its file is damaged: {line}" for (line,) in found if line != "ok"]
+def _damage(connection: sqlite3.Connection) -> list[str]:
+    try:
+        found = connection.execute("PRAGMA quick_check(3)").fetchall()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        found = [(str(error),)]
+    return [f"its file is damaged: {line}" for (line,) in found if line != "ok"]
 
 
 def _begin(connection: sqlite3.Connection) -> None:

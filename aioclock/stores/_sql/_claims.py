@@ -14,30 +14,33 @@ __all__ = ["claim", "finish", "reap"]
 
 def claim(dialect: Dialect, claims: Sequence[Claim]) -> Script[list[Claimed]]:
     """Decide *claims*, at most a batch of them."""
-    refused = yield from _plain_refusals(claims)
+    refused = yield from _plain_refusals(dialect, claims)
     rest = [claim for claim in claims if claim.id not in refused]
     decided = iter((yield from _decided(dialect, rest)) if rest else [])
     return [refused[claim.id] if claim.id in refused else next(decided) for claim in claims]
 
 
-def _plain_refusals(claims: Sequence[Claim]) -> Script[dict[str, Claimed]]:
+def _plain_refusals(dialect: Dialect, claims: Sequence[Claim]) -> Script[dict[str, Claimed]]:
     """Return the answers to claims that come too late, without locking anything.
 
     Of many processes that claim a tick all but one are told so. They must not queue up.
     """
     tasks = yield from some_tasks(claim.task_key for claim in claims)
+    strangers = Sheet(tasks)
+    late = [claim.id for claim in claims if _refusal(strangers, claim) is not None]
+    if not late:
+        return {}
     # In this order: whoever sees the cursor that a claim has moved sees the run as well.
-    sheet = Sheet(tasks, (yield from runs_about(claims=[claim.id for claim in claims])))
-    answers: dict[str, Claimed] = {}
-    undecided: set[str] = set()
-    for claim in claims:
-        refusal = _refusal(sheet, claim)
-        if refusal is None:
-            undecided.add(claim.task_key)
-        else:
-            answers[claim.id] = refusal
+    _, known = yield from runs_about(dialect, claims=late)
+    sheet = Sheet(tasks, known)
+    refusals = {claim.id: _refusal(sheet, claim) for claim in claims}
     # Claims of one task are decided in order: an earlier one may change what a later one is told.
-    return {claim.id: answers[claim.id] for claim in claims if claim.task_key not in undecided}
+    undecided = {claim.task_key for claim in claims if refusals[claim.id] is None}
+    return {
+        claim.id: refusal
+        for claim in claims
+        if (refusal := refusals[claim.id]) is not None and claim.task_key not in undecided
+    }
 
 
 def _refusal(sheet: Sheet, claim: Claim) -> Claimed | None:
@@ -51,11 +54,10 @@ def _decided(dialect: Dialect, claims: Sequence[Claim]) -> Script[list[Claimed]]
     yield from begin(dialect)
     keys = sorted({claim.task_key for claim in claims})
     tasks = yield from locked_tasks(dialect, keys)
-    runs = yield from runs_about(
-        keys=keys, claims=[claim.id for claim in claims], ticks=sorted({claim.tick for claim in claims})
+    now, runs = yield from runs_about(
+        dialect, keys=keys, claims=[claim.id for claim in claims], ticks=sorted({claim.tick for claim in claims})
     )
     sheet = Sheet(tasks, runs)
-    now = yield from clock(dialect)
     answers = [sheet.claim(claim, now=now) for claim in claims]
     yield from sheet.written()
     return answers
@@ -65,8 +67,8 @@ def finish(dialect: Dialect, ends: Sequence[Finish]) -> Script[list[Finished]]:
     """Record *ends*, at most a batch of them."""
     yield from begin(dialect)
     tasks = yield from locked_tasks(dialect, [end.task_key for end in ends])
-    sheet = Sheet(tasks, (yield from runs_about(claims=[end.claim_id for end in ends])))
-    now = yield from clock(dialect)
+    now, runs = yield from runs_about(dialect, claims=[end.claim_id for end in ends])
+    sheet = Sheet(tasks, runs)
     answers = [sheet.finish(end, now=now) for end in ends]
     yield from sheet.written()
     return answers

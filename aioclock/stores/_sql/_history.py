@@ -49,7 +49,7 @@ def prune_runs(dialect: Dialect, before: int) -> Script[int]:
     """Delete a batch of runs that ended before *before*, and return how many: 0 when none is left."""
     yield from begin(dialect)
     rows = yield from ask(
-        f"SELECT number FROM aioclock_run WHERE finished < :before ORDER BY number LIMIT {BATCH}{dialect.for_update}",
+        f"SELECT number FROM aioclock_run WHERE finished < :before ORDER BY finished LIMIT {BATCH}{dialect.for_update}",
         before=before,
     )
     if rows:

@@ -17,7 +17,7 @@ from aioclock.stores._sql._rows import (
     storable,
     tasks_in,
 )
-from aioclock.stores._sql._statements import Script, ask, batches, tell
+from aioclock.stores._sql._statements import Script, ask, batches, clock, tell
 from aioclock.stores._words import OPEN_STATES, Note, RunRecord, TaskState
 
 __all__ = ["OPEN", "Sheet", "lock_changes", "locked_tasks", "note", "runs_about", "some_tasks"]
@@ -51,9 +51,9 @@ def lock_changes(lock: str) -> Script[None]:
 
 
 def runs_about(
-    *, keys: Sequence[str] = (), claims: Sequence[str] = (), ticks: Sequence[int] = ()
-) -> Script[list[RunRecord]]:
-    """Return the open runs of tasks, the runs that claims have or made, and the runs of *keys* at *ticks*."""
+    dialect: Dialect, *, keys: Sequence[str] = (), claims: Sequence[str] = (), ticks: Sequence[int] = ()
+) -> Script[tuple[int, list[RunRecord]]]:
+    """Return the present, and runs: the open ones of tasks, those that claims have or made, those of tasks at ticks."""
     parts: list[str] = []
     params: dict[str, Any] = {}
     if claims:
@@ -65,11 +65,15 @@ def runs_about(
     if ticks:
         parts.append("task_key IN :tasks AND kind IN ('schedule', 'manual', 'catch_up') AND tick IN :ticks")
         params |= {"tasks": list(keys), "ticks": list(ticks)}
+    if not parts:
+        return (yield from clock(dialect)), []
     # One part after the other: with OR between them, databases tend to read the whole table.
-    sql = " UNION ALL ".join(f"SELECT number, {RUN_COLUMNS} FROM aioclock_run WHERE {part}" for part in parts)
-    rows = (yield from ask(sql, **params)) if parts else []
-    distinct = {row[0]: row[1:] for row in rows}
-    return runs_in([distinct[number] for number in sorted(distinct)])
+    runs = " UNION ALL ".join(f"SELECT number, {RUN_COLUMNS} FROM aioclock_run WHERE {part}" for part in parts)
+    rows = yield from ask(
+        f"SELECT * FROM (SELECT {dialect.clock} AS present) clock LEFT JOIN ({runs}) runs ON 1 = 1", **params
+    )
+    distinct = {row[1]: row[2:] for row in rows if row[1] is not None}
+    return int(rows[0][0]), runs_in([distinct[number] for number in sorted(distinct)])
 
 
 class Sheet(Ledger):

@@ -20,30 +20,35 @@ def version(dialect: Dialect) -> Script[int]:
 
 def prepare(dialect: Dialect, name: str) -> Script[None]:
     """Make an empty database ready; refuse what this version of aioclock can't work with."""
-    found = yield from version(dialect)
-    if found > LATEST:
-        raise StoreError(
-            f"the store {name} was made by a newer aioclock (schema {found}, this one knows {LATEST}); update aioclock"
-        )
-    pending = [migration for migration in MIGRATIONS if migration.version > found]
+    found, pending = yield from _pending(dialect, name)
     if found and not all(migration.adds_only for migration in pending):
         raise StoreError(
             f"the store {name} was made by an older aioclock (schema {found}, this one needs {LATEST}); "
             "stop what uses it and run `aioclock store upgrade`"
         )
     if pending:
-        yield from migrate(dialect)
+        yield from migrate(dialect, name)
 
 
-def migrate(dialect: Dialect) -> Script[list[int]]:
+def migrate(dialect: Dialect, name: str) -> Script[list[int]]:
     """Bring the schema up to date and return the versions that it went through."""
     yield from each(dialect.begin_migration)
-    found = yield from version(dialect)
-    pending = [migration for migration in MIGRATIONS if migration.version > found]
+    # Another process may have done it by now.
+    _, pending = yield from _pending(dialect, name)
     for migration in pending:
         yield from _apply(dialect, migration)
     yield from each(dialect.end_migration)
     return [migration.version for migration in pending]
+
+
+def _pending(dialect: Dialect, name: str) -> Script[tuple[int, list[Migration]]]:
+    """Return the version of the schema, and what is missing to the latest."""
+    found = yield from version(dialect)
+    if found > LATEST:
+        raise StoreError(
+            f"the store {name} was made by a newer aioclock (schema {found}, this one knows {LATEST}); update aioclock"
+        )
+    return found, [migration for migration in MIGRATIONS if migration.version > found]
 
 
 def _apply(dialect: Dialect, migration: Migration) -> Script[None]:

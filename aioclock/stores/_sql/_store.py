@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from aioclock.stores._sql import _claims, _history, _nodes, _schema, _tasks
+from aioclock.stores._sql import _claims, _history, _nodes, _tasks
 from aioclock.stores._sql._dialects import Dialect
 from aioclock.stores._sql._statements import Script, batches
 from aioclock.stores._words import (
@@ -97,10 +97,3 @@ class ScriptedStore:
             pruned += some
         await self._run(partial(_history.prune_rest, self.dialect, before))
         return pruned
-
-    async def upgrade(self) -> list[int]:
-        """Bring the tables up to date, and return the versions of the schema that this went through.
-
-        It works on a store that is not open.
-        """
-        return await self._run(partial(_schema.migrate, self.dialect))

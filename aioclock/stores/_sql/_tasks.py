@@ -32,9 +32,8 @@ def change(dialect: Dialect, changes: Sequence[Change]) -> Script[list[TaskState
     yield from begin(dialect)
     yield from lock_changes(dialect.for_update)
     tasks = yield from locked_tasks(dialect, [change.key for change in changes])
-    runs = yield from runs_about(keys=[change.key for change in changes if change.cancel])
+    now, runs = yield from runs_about(dialect, keys=[change.key for change in changes if change.cancel])
     sheet = Sheet(tasks, runs)
-    now = yield from clock(dialect)
     states = [sheet.change(change, now=now) for change in changes]
     yield from sheet.written()
     return states
