@@ -153,13 +153,13 @@ class ContractBase:
     """What whoever has a store tells the contract of it."""
 
     lease_s = 0.2
-    """How long, in seconds, a lease is that a test waits for. A store far away may need more."""
+    """How long, in seconds, a lease is that a test waits for. A store that is slow or far away may need more."""
 
     reopens = True
     """Whether a store that was closed and is opened again remembers."""
 
     def open_store(self) -> AbstractAsyncContextManager[Store]:
-        """Return a block within which there is a store that is empty and open."""
+        """Return a block within which there is a store that is empty and open; this is yours to define."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to open a store")
 
     async def another(self, store: Store) -> Store:
@@ -170,7 +170,7 @@ class ContractBase:
         return store
 
     async def pass_time(self, seconds: float) -> None:
-        """Return when the store's clock is *seconds* ahead."""
+        """Return when the store's clock is *seconds* ahead; left as it is, that takes as long."""
         await asyncio.sleep(seconds)
 
     @asynccontextmanager

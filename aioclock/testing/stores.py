@@ -69,7 +69,10 @@ class StoreContract(
     ReopenContract,
     TextContract,
 ):
-    """The rules of `Store`, a test each: derive a class from it and say how to open a store."""
+    """The rules of `Store`, a test each: derive a class from it and say how to open a store.
+
+    The tests are coroutines, for pytest-asyncio, for anyio's plugin, or for virtual time.
+    """
 
 
 def store_machine(
