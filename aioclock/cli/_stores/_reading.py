@@ -6,7 +6,7 @@ from typing import Any
 
 from aioclock.cli._stores._document import EXHAUSTED_WORD, VERSION, VERSION_KEY
 from aioclock.cli._stores._words import micros_of
-from aioclock.config._file import read
+from aioclock.config._file import SUFFIXES, read
 from aioclock.config._place import Place
 from aioclock.exceptions import ConfigurationError
 from aioclock.stores import TaskState
@@ -28,10 +28,11 @@ def read_tasks(path: str) -> list[TaskState]:
     Raises:
         ConfigurationError: something is wrong with the file; all that is.
     """
-    document = read(path)
-    top = Place(document)
+    if not path.lower().endswith(SUFFIXES):
+        raise ConfigurationError(f"{path}: what `aioclock state export` writes ends in .yaml or .json")
     try:
-        tasks = list(_tasks(top))
+        document = read(path)
+        tasks = list(_tasks(Place(document)))
     except RecursionError:
         raise ConfigurationError(f"{path}: the file is nested too deeply") from None
     document.require_sound()
