@@ -136,6 +136,7 @@ class Admission:
 
     def release(self, run: LiveRun) -> tuple[Quota, ...]:
         """Let *run* wait no longer, and return what it is counted against."""
+        run.hasten()
         run.entry.pending -= 1
         run.entry.change()
         return self.waiting.pop(run)

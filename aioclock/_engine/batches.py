@@ -25,17 +25,18 @@ class Batches(Generic[I, O]):
     def __init__(self, send: Callable[[Sequence[I]], Awaitable[Sequence[O]]], *, name: str) -> None:
         self._send = send
         self._name = name
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[I, asyncio.Future[O]]] = deque()
         self._on_its_way: list[tuple[I, asyncio.Future[O]]] = []
         self._sender: asyncio.Task[None] | None = None
 
     def put(self, item: I) -> "asyncio.Future[O]":
         """Return where the answer to *item* will be: a StoreError if there is none."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[O] = loop.create_future()
+        # Virtual time stands still between two steps, and commands may come then as well.
+        answer: asyncio.Future[O] = self._loop.create_future()
         self._waiting.append((item, answer))
         if self._sender is None:
-            self._sender = loop.create_task(self._run(), name=self._name)
+            self._sender = self._loop.create_task(self._run(), name=self._name)
         return answer
 
     @property

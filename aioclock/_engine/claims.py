@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from itertools import count
+from typing import Any, Protocol, TypeAlias
 from uuid import uuid4
 
 from aioclock._engine.admission import HAIR_S, Admission
@@ -20,7 +22,7 @@ from aioclock.clock import steady_s
 from aioclock.exceptions import LeaseLostError, ServingError, StoreError, StoreUnavailableError
 from aioclock.logger import logger
 from aioclock.runs import Outcome
-from aioclock.stores import Claim, Claimed, Finish, Finished, RunQuery, RunRecord, TransactionalStore, Verdict
+from aioclock.stores import Claim, Claimed, Finish, Finished, Reaped, RunQuery, TaskState, TransactionalStore, Verdict
 from aioclock.stores._words import micros
 
 __all__ = ["Claims", "Desk"]
@@ -30,6 +32,10 @@ ALL = 10**9
 
 MARGIN = 0.1
 """Which part of a lease is not relied upon: clocks do not go alike."""
+
+
+Reply: TypeAlias = tuple[Claimed, float, bool]
+"""An answer, when it was asked for on the steady clock, and whether for the first time."""
 
 
 class Desk(Protocol):
@@ -69,18 +75,20 @@ class Claims:
         self._owner = owner
         self._lease_s = lease_s
         self._on_state = on_state
-        self._claims: Batches[Claim, tuple[Claimed, float]] = Batches(self._send_claims, name="aioclock claims")
+        self._claims: Batches[Claim, Reply] = Batches(self._send_claims, name="aioclock claims")
         self._ends: Batches[Finish, Finished] = Batches(self._send_ends, name="aioclock ends of runs")
         self.granted: dict[str, LiveRun] = {}
         """Runs that are this process's, by the ids of their claims, until the store knows their ends."""
         self._waiting: dict[str, tuple[LiveRun, Claim]] = {}
         """Those of them that the store lets wait for others."""
 
-    async def _send_claims(self, claims: Sequence[Claim]) -> list[tuple[Claimed, float]]:
-        async def send() -> list[tuple[Claimed, float]]:
-            asked_at = steady_s()
+    async def _send_claims(self, claims: Sequence[Claim]) -> list["Reply"]:
+        times = count(1)
+
+        async def send() -> list[Reply]:
+            asked_at, asked_once = steady_s(), next(times) == 1
             answers = await self._link.store.claim(claims)
-            return [(answer, asked_at) for answer in answers]
+            return [(answer, asked_at, asked_once) for answer in answers]
 
         return await self._link.call(send)
 
@@ -94,9 +102,7 @@ class Claims:
         entry: Entry = run.entry
         if not self._link.reachable:
             return  # it is caught up with when the store answers again
-        if micros(run.scheduled) < entry.in_store.behind_until:
-            run.kind = "catch_up"
-        if entry.jitter is not None and entry.pause is None and run.kind == "schedule":
+        if entry.jitter is not None and entry.pause is None:
             self._desk.admission.hold_back(run, ())
         else:
             self.ask(run)
@@ -112,6 +118,8 @@ class Claims:
             if run.kind == "manual":
                 run.skip("unreachable")
             return
+        if run.kind == "schedule" and self._is_behind(run):
+            run.kind = "catch_up"
         self._desk.admission.wait(run, ())
         self._put(run, self._claim(run, floor, beside=beside, claim_id=uuid4().hex))
 
@@ -142,30 +150,36 @@ class Claims:
             replaces=overlap.policy == "cancel" and run.kind != "catch_up",
         )
 
+    def _is_behind(self, run: LiveRun) -> bool:
+        entry: Entry = run.entry
+        return micros(run.due) < entry.in_store.behind_until
+
     def _why_skip(self, run: LiveRun) -> str | None:
         entry: Entry = run.entry
         if run.kind == "manual":
             return None
         late_s = self._desk.present.now().epoch - run.due
         too_late = entry.grace is not None and late_s > entry.grace + HAIR_S
-        not_wanted = run.kind == "catch_up" and entry.in_store.catch_up.policy == "none"
+        not_wanted = self._is_behind(run) and entry.in_store.catch_up.policy == "none"
         return "missed" if too_late or not_wanted else None
 
-    def _answered(self, run: LiveRun, claim: Claim, future: "asyncio.Future[tuple[Claimed, float]]") -> None:
+    def _answered(self, run: LiveRun, claim: Claim, future: "asyncio.Future[Reply]") -> None:
         if future.cancelled() or (error := future.exception()) is not None:
             if not future.cancelled() and not isinstance(error, StoreUnavailableError):
                 logger.error("a tick of %s could not be claimed", claim.task_key, exc_info=error)
             self._let_go(run, claim, "unreachable")
-            return
-        answer, asked_at = future.result()
-        granted = answer.verdict in (Verdict.RUN, Verdict.WAITING)
-        if run not in self._desk.admission.waiting:  # it was dropped in the meantime: paused, say, or removed
-            if granted:
-                self._grant(run, claim, answer, asked_at)
-                self.end_soon(run)
-            return
-        if granted:
+        else:
+            self._decided(run, claim, *future.result())
+
+    def _decided(self, run: LiveRun, claim: Claim, answer: Claimed, asked_at: float, asked_once: bool) -> None:
+        if answer.verdict in (Verdict.RUN, Verdict.WAITING):
             self._grant(run, claim, answer, asked_at)
+        if run not in self._desk.admission.waiting:  # it was dropped in the meantime: paused, say, or removed
+            self._end_dropped(run)
+            return
+        if answer.verdict is Verdict.RUN and self._trusted_from(asked_at) < steady_s():
+            self._put(run, claim)  # the process stood still; by now the run may be another's
+            return
         if answer.verdict is Verdict.RUN:
             self._start(run, claim, answer)
         elif answer.verdict is Verdict.WAITING:
@@ -173,10 +187,19 @@ class Claims:
         elif answer.verdict is Verdict.SKIPPED:
             self._note_missed(run, answer)
             self._desk.admission.drop(run, str(answer.reason))
+        elif run.kind == "manual" and answer.verdict is Verdict.TAKEN and asked_once:
+            self._put(run, replace(claim, id=uuid4().hex, tick=claim.tick + 1))  # another process chose that tick
         else:
             self._let_go(run, claim, "overlap")
         if answer.task is not None or answer.verdict is Verdict.STALE:
             self._on_state(run.entry, answer)
+
+    def _end_dropped(self, run: LiveRun) -> None:
+        if run.outcome is not None:
+            self.end_soon(run)
+        elif run.grant is not None:
+            # This process is stopping. Without an end on record, another one may have the run.
+            self.granted.pop(run.grant.claim_id, None)
 
     def _grant(self, run: LiveRun, claim: Claim, answer: Claimed, asked_at: float) -> None:
         run.grant = Grant(claim.id, answer.fence, self._owner, self._trusted_from(asked_at))
@@ -187,12 +210,13 @@ class Claims:
         return asked_at + self._lease_s * (1 - MARGIN)
 
     def _start(self, run: LiveRun, claim: Claim, answer: Claimed) -> None:
-        entry: Entry = run.entry
         self._waiting.pop(claim.id, None)
         self._note_missed(run, answer)
-        if (task := answer.task) is not None:
-            entry.last_success = None if task.last_success is None else task.last_success / 1e6
-            entry.failures = task.failures
+        if answer.task is not None:
+            _take_in(run.entry, answer.task)
+        if (reason := self._why_skip(run)) is not None:  # it has waited for too long: for others, or for the store
+            self._desk.admission.drop(run, reason)
+            return
         self._desk.admission.release(run)
         self._desk.start(run)
 
@@ -243,12 +267,16 @@ class Claims:
                 await self._claims.settled()
         for run in list(self._desk.admission.waiting):
             if run.kind != "manual" and run.entry.shared:
-                self._desk.withdraw(run)  # what the store lets wait is free as soon as this process has left
+                self._desk.withdraw(run)
+                if run.grant is not None:  # not claimed any more, it is free as soon as this process has left
+                    self._waiting.pop(run.grant.claim_id, None)
 
     # What is granted
 
-    def adopt(self, run: LiveRun, grant: Grant, record: RunRecord) -> None:
-        """Take a run over from a process that is no more; *record* is what the store has of it."""
+    def adopt(self, run: LiveRun, grant: Grant, reaped: Reaped) -> None:
+        """Take a run over from a process that is no more."""
+        record = reaped.record
+        _take_in(run.entry, reaped.task)
         run.grant, run.attempt = grant, record.attempt - 1
         self.granted[grant.claim_id] = run
         if record.state == "running":
@@ -263,16 +291,18 @@ class Claims:
             run = self.granted.get(claim_id)
             if run is None or run.grant is None or run.grant.ended:
                 continue
-            if claim_id in lost:
-                self.lose(run)
-            else:
+            if claim_id not in lost:
                 run.grant.trusted_until_s = self._trusted_from(asked_at)
+            elif not run.grant.ending:  # else the answer to its end will tell
+                self.lose(run)
 
     def expire(self) -> None:
         """Give up the runs whose leases have passed: they are nobody's, and soon another process's."""
-        now = steady_s()
+        now, waiting = steady_s(), self._desk.admission.waiting
         for run in list(self.granted.values()):
-            if run.grant is not None and not run.grant.ended and run.grant.trusted_until_s < now:
+            if run.grant is None or run.grant.ending or run in waiting:
+                continue
+            if run.grant.trusted_until_s < now:
                 self.lose(run)
 
     def lose(self, run: LiveRun) -> None:
@@ -313,6 +343,7 @@ class Claims:
             return SUCCEEDED, None
         if run.lost:
             return self._lost(run)
+        grant.ending = True
         try:
             accepted = await _uninterrupted(self._ends.put(self._end_of(run, outcome, error)))
         except StoreError as failure:
@@ -334,7 +365,7 @@ class Claims:
 
     def _ended(self, run: LiveRun) -> None:
         if run.grant is not None:
-            run.grant.ended = True
+            run.grant.ending = run.grant.ended = True
             self.granted.pop(run.grant.claim_id, None)
 
     def end_soon(self, run: LiveRun) -> None:
@@ -432,3 +463,9 @@ async def _uninterrupted(answer: "asyncio.Future[Any]") -> Any:
 def _look_at(future: "asyncio.Future[Finished]") -> None:
     if not future.cancelled() and (error := future.exception()) is not None:
         logger.error("the end of a run is not on record: %s", error)
+
+
+def _take_in(entry: Entry, task: TaskState) -> None:
+    """Note how the task has fared in all processes."""
+    entry.last_success = None if task.last_success is None else task.last_success / 1e6
+    entry.failures = task.failures

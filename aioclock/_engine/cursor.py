@@ -160,6 +160,11 @@ class Awaited:
         self.entry: Any = None
         self.dismissed = False
 
+    @property
+    def used_up(self) -> bool:
+        """Whether it has had all the runs that it may have."""
+        return any(quota.left <= 0 for quota in self.quotas)
+
 
 def cursors_of(trigger: BaseTrigger, quotas: tuple[Quota, ...] = ()) -> Iterator[Cursor | Awaited]:
     """Yield a fresh cursor for every leaf of *trigger*."""

@@ -75,7 +75,9 @@ class Engine:
 
     def is_exhausted(self, entry: Entry) -> bool:
         """Tell whether the schedule of *entry*, which has begun, will bring no tick any more."""
-        return entry.idle and not any(cursor.open for cursor in entry.cursors) and not self._followers.sources(entry)
+        if entry.key not in self._entries or entry.pending or any(cursor.open for cursor in entry.cursors):
+            return False
+        return all(source.used_up for source in self._followers.sources(entry))
 
     def remove(self, entry: Entry) -> None:
         """End the schedule of a task; its runs go on."""

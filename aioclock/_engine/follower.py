@@ -96,10 +96,10 @@ async def _follow(source: Awaited, present: Present, desk: Desk) -> None:
         try:
             await _until_admitted(entry)
         except asyncio.CancelledError:
-            if not _used_up(source):
+            if not source.used_up:
                 desk.drop_followed(source, scheduled)
             raise
-        if _used_up(source):
+        if source.used_up:
             return
         await _until_next(entry, desk.start_followed(source, scheduled))
         if entry.run_delay_s and present.loop.time() - asked_at < entry.run_delay_s:
@@ -113,11 +113,7 @@ def _is_cancelled() -> bool:
 
 
 def _is_over(source: Awaited) -> bool:
-    return source.dismissed or _used_up(source)
-
-
-def _used_up(source: Awaited) -> bool:
-    return any(quota.left <= 0 for quota in source.quotas)
+    return source.dismissed or source.used_up
 
 
 async def _until_admitted(entry: Entry) -> None:

@@ -200,8 +200,7 @@ class LiveRun:
 
     def skip(self, reason: str) -> None:
         """Decide that the run, which has not started, never will."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self.hasten()
         self.reason = reason
         self.previous = self.entry.last_success
         self._decide(SKIPPED)
@@ -209,6 +208,11 @@ class LiveRun:
     def delay(self, timer: asyncio.TimerHandle) -> None:
         """Note the timer that will let the run, which has not started, go on."""
         self._timer = timer
+
+    def hasten(self) -> None:
+        """Forget that timer."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def cancel(self) -> None:
         """Ask the run to end; if it has not after a grace period, it is reported as stuck."""

@@ -204,7 +204,7 @@ class Runner(Keeper):
             if run.grant is not None and self.claims is not None:
                 self.claims.end_soon(run)
             self._unpark(entry)
-        elif run.outcome in FAILURES:
+        elif run.outcome in FAILURES and not run.lost:  # what another process has may succeed there
             self._pause_if_failing(entry)
 
     def _pause_if_failing(self, entry: Entry) -> None:

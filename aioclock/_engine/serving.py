@@ -171,6 +171,7 @@ class Serving:
 
     async def _shut_down(self) -> None:
         self._firing = False
+        self._halt()
         runner = self._runner
         runner.close()
         runner.ledger.event(ServingStopping)
@@ -239,6 +240,11 @@ class Serving:
     def _ask_to_stop(self) -> None:
         self._stop.set()
         self._runner.close()
+        self._halt()
+
+    def _halt(self) -> None:
+        if self._session is not None:
+            self._session.halt()  # first: it looks at how far the schedules have come
         self.engine.halt()
 
     def abort(self) -> None:

@@ -4,8 +4,8 @@ import asyncio
 import os
 import socket
 from collections import Counter
-from collections.abc import Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from aioclock._engine.runner import Runner
 from aioclock._engine.shared_cursor import tick_after
 from aioclock._engine.store_clock import StoreClock
 from aioclock._engine.store_link import StoreLink
-from aioclock._engine.stored import Stored, mode_of
+from aioclock._engine.stored import Stored
 from aioclock.clock import current_clock, steady_s
 from aioclock.events import StoreRecovered, StoreUnreachable
 from aioclock.exceptions import StoreError, StoreUnavailableError
@@ -93,6 +93,9 @@ class Session:
         self._beat_s = min(LONGEST_BEAT_S, lease_s / 4)
         self._held: dict[str, float] = {}
         """Tasks that this process has to itself, and until when, on the steady clock."""
+        self._applied: dict[str, TaskState] = {}
+        """What was last taken in of what the store said of tasks, by key."""
+        self._halted = False
         self._since = 0
         self._outbox = outbox
         self._changes: Batches[Change, TaskState | None] = Batches(self._send_changes, name="aioclock changes")
@@ -111,20 +114,34 @@ class Session:
         Raises:
             StoreError: it can't work, or could not be reached for some time.
         """
+        deadline = self.loop.time() + OPEN_PATIENCE_S
         await self._opened()
         try:
-            await self._pulse()
-            changes, self._outbox[:] = list(self._outbox), []
-            for change in changes:
-                self._untold[change.key] += 1  # until they are told, what the store says is old
-            await self._register(list(self._entries.values()))
-            for change in changes:
-                self._put(change)
-            await self._changes.settled()
-        except BaseException:
+            async with asyncio.timeout_at(max(deadline, self.loop.time() + self.link.limit_s)):
+                await self._introduced()
+        except BaseException as error:
+            await self._changes.close()
             await self.link.store.close()
+            if isinstance(error, TimeoutError):
+                raise self._out_of_reach("no answer") from error
             raise
         self.joined = True
+
+    async def _introduced(self) -> None:
+        await self._pulse()
+        changes = list(self._outbox)
+        for change in changes:
+            self._untold[change.key] += 1  # until they are told, what the store says is old
+        await self._register(list(self._entries.values()))
+        self._outbox.clear()
+        for change in changes:
+            self._put(change)
+        await self._changes.settled()
+
+    def _out_of_reach(self, reason: str) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"the store {self.link.store.name} could not be reached for {OPEN_PATIENCE_S:g} s: {reason}"
+        )
 
     async def _opened(self) -> None:
         deadline = steady_s() + OPEN_PATIENCE_S
@@ -136,10 +153,7 @@ class Session:
                 with suppress(Exception):
                     await self.link.store.close()
                 if steady_s() + delay_s > deadline:
-                    raise StoreUnavailableError(
-                        f"the store {self.link.store.name} could not be reached for {OPEN_PATIENCE_S:g} s: "
-                        f"{str(error) or 'no answer'}"
-                    ) from error
+                    raise self._out_of_reach(str(error) or "no answer") from error
             await asyncio.sleep(delay_s)
             delay_s *= 2
 
@@ -174,15 +188,16 @@ class Session:
     def add(self, entry: Entry) -> None:
         """Share one more task from now on."""
         self._entries[entry.key] = entry
-        if self._engine is not None:
-            if entry.in_store.mode != "node":
-                self._engine.expect(entry)
+        if self._engine is not None and entry.in_store.mode != "node":
+            self._engine.expect(entry)
+        if self.joined:  # else it is told with the others
             self._job(self._register([entry]))
 
     def remove(self, entry: Entry) -> None:
         """Share a task no longer; other processes may."""
         self._entries.pop(entry.key, None)
         self._held.pop(entry.key, None)
+        self._applied.pop(entry.key, None)
         self._stop_driver(entry)
 
     def _job(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -203,7 +218,7 @@ class Session:
         engine, stored = self._engine, entry.in_store
         if engine is None:
             return
-        if stored.state is None or stored.outdated or (stored.mode == "held" and entry.key not in self._held):
+        if not stored.fits or (stored.mode == "held" and entry.key not in self._held):
             engine.expect(entry)
         elif stored.mode == "ticks" and stored.catch_up.policy == "all" and self._is_behind(entry):
             engine.expect(entry)
@@ -230,13 +245,18 @@ class Session:
     async def _catch_up(self, entry: Entry) -> None:
         """Answer the ticks that passed one by one, in turn with the other processes that try to."""
         stored = entry.in_store
+        limit = stored.catch_up.limit
+        assert limit is not None
+        before = None
         while True:
-            [stored.state] = await self.link.call(partial(self.link.store.tasks, [entry.key]))
-            floor, limit = stored.known.cursor, stored.catch_up.limit
-            assert limit is not None
+            await self._ask_for([entry])
+            if self._drivers.get(entry.key) is not asyncio.current_task():
+                return  # what the store said has begun the schedule anew
+            floor = stored.known.cursor
             ticks = latest_ticks(entry.task.trigger, stored.known, until=self.clock.now(), limit=limit)
-            if not ticks:
+            if not ticks or floor == before:  # none is left, or there is nobody who may have them
                 break
+            before = floor
             for tick in ticks:
                 if not self.link.reachable:
                     return  # begun anew when it can be reached
@@ -248,32 +268,41 @@ class Session:
         self._drivers.pop(entry.key, None)
         if self._engine is not None:
             self._engine.add(entry)
+            self._end_if_used_up(entry)
+
+    async def _ask_for(self, entries: list[Entry]) -> None:
+        """Take in what the store says of *entries* now."""
+        for state in await self.link.call(partial(self.link.store.tasks, [entry.key for entry in entries])):
+            if (entry := self._entries.get(state.key)) is not None:
+                self._apply(entry, state)
 
     # What the store tells
 
     def _note_state(self, entry: Entry, answer: Claimed) -> None:
-        stored, state = entry.in_store, answer.task
-        if state is None:
+        if answer.task is None:
             self._job(self._register([entry]))
             return
-        limit = getattr(entry.task.trigger, "max_loop_count", None)
-        if self._engine is not None and limit is not None and state.fired >= limit and stored.mode == "ticks":
+        self._apply(entry, answer.task)
+        self._end_if_used_up(entry)
+
+    def _end_if_used_up(self, entry: Entry) -> None:
+        stored, limit = entry.in_store, getattr(entry.task.trigger, "max_loop_count", None)
+        if self._engine is not None and limit is not None and stored.shared and stored.known.fired >= limit:
             self._engine.exhaust(entry)
-        self._apply(entry, state)
 
     def _apply(self, entry: Entry, state: TaskState) -> None:
         """Take in what the store says of a task."""
-        stored = entry.in_store
-        before = stored.state
-        if before is not None and (state.generation, state.changed_at) < (before.generation, before.changed_at):
-            return  # overtaken on its way
+        stored, before = entry.in_store, self._applied.get(entry.key)
+        if stored.state is not None and _version(state) < _version(stored.state):
+            state = stored.state  # that one was overtaken on its way
         stored.state = state
-        if before is not None and (state.generation, state.changed_at) == (before.generation, before.changed_at):
+        if self._untold[entry.key]:
             return
-        if not self._untold[entry.key]:
+        self._applied[entry.key] = state
+        if before is None or (state.paused, state.note) != (before.paused, before.note):
             self._apply_pause(entry, state)
-            if before is None or state.generation != before.generation:
-                self._apply_schedule(entry, stored)
+        if before is None or state.generation != before.generation:
+            self._apply_schedule(entry, stored)
 
     def _apply_pause(self, entry: Entry, state: TaskState) -> None:
         if state.paused:
@@ -282,6 +311,7 @@ class Session:
             self._runner.resume(entry, told=True)
 
     def _apply_schedule(self, entry: Entry, stored: Stored) -> None:
+        declared = entry.task.trigger
         if stored.outdated:
             logger.warning(
                 "another process declares another schedule for %s, and this one runs it no longer", entry.key,
@@ -289,28 +319,30 @@ class Session:
             )  # fmt: skip
         else:
             try:
-                entry.task.trigger = trigger = stored.trigger_now()
-                stored.mode = mode_of(trigger, stored.scope, key=entry.key)
+                entry.task.trigger = stored.take_trigger(key=entry.key)
             except ValueError as error:
                 logger.error("the trigger of %s in the store can't be read: %s", entry.key, error)
-        if stored.mode == "node" and self._engine is not None:
+        if stored.mode != "held":
+            self._held.pop(entry.key, None)
+        if stored.mode != "node":
+            self.restart(entry)
+        elif self._engine is not None and entry.task.trigger != declared:
             self._engine.remove(entry)
             self._engine.add(entry)
-        else:
-            self.restart(entry)
 
     # Keeping up
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._beat_s)
-            await self._pulse()
+            with _told_of("signs of life are not on record"):
+                await self._pulse()
             self.claims.ask_again()
 
     async def _pulse(self) -> None:
         ids = tuple(self.claims.granted)
         holds = tuple(entry.key for entry in self._entries.values() if self._wants_to_hold(entry))
-        pulse = Pulse(node=self._node, lease=micros(self._lease_s), claims=ids, holds=holds, since=max(self._since, 1))
+        pulse = Pulse(node=self._node, lease=micros(self._lease_s), claims=ids, holds=holds, since=self._since)
 
         async def ask() -> tuple[PulseAnswer, float]:
             asked_at = steady_s()
@@ -331,26 +363,37 @@ class Session:
 
     def _wants_to_hold(self, entry: Entry) -> bool:
         stored = entry.in_store
-        return not self._idle and stored.mode == "held" and stored.state is not None and not stored.outdated
+        return not self._idle and stored.mode == "held" and stored.fits
 
     def _hold(self, wanted: Iterable[str], held: frozenset[str], asked_at: float) -> None:
         for key in wanted:
             entry = self._entries.get(key)
-            if entry is None or entry.in_store.mode != "held":
+            if entry is None or not self._wants_to_hold(entry):  # it did when the store was asked
                 continue
             if key in held:
-                is_new = key not in self._held
-                self._held[key] = asked_at + self._lease_s * (1 - MARGIN)
-                if is_new and self._engine is not None:
+                self._have(entry, asked_at)
+            elif entry.in_store.known.cursor == EXHAUSTED:
+                self._held.pop(key, None)
+                if self._engine is not None:
                     self._engine.remove(entry)
-                    self._engine.add(entry)
-                elif self._engine is not None and self._engine.is_exhausted(entry):
-                    self.tell(Change(key=key, exhausted=True, by=self._node.label))
+                    self._engine.check_idle()
             elif key in self._held:
                 self._drop_hold(entry)
-            elif entry.in_store.known.cursor == EXHAUSTED and self._engine is not None:
-                self._engine.remove(entry)
-                self._engine.check_idle()
+
+    def _have(self, entry: Entry, asked_at: float) -> None:
+        is_new = entry.key not in self._held
+        self._held[entry.key] = asked_at + self._lease_s * (1 - MARGIN)
+        if self._engine is None:
+            return
+        if is_new:
+            self._engine.remove(entry)
+            self._engine.add(entry)
+        elif entry.idle:
+            self._tell_if_exhausted(entry, self._engine)
+
+    def _tell_if_exhausted(self, entry: Entry, engine: Engine) -> None:
+        if engine.is_exhausted(entry):
+            self.tell(Change(key=entry.key, exhausted=True, by=self._node.label))
 
     def _drop_hold(self, entry: Entry) -> None:
         del self._held[entry.key]
@@ -371,13 +414,22 @@ class Session:
     # Processes that died
 
     async def _reap_now_and_then(self) -> None:
-        while True:
-            keys = [entry.key for entry in self._entries.values() if entry.shared and not entry.in_store.outdated]
-            reap = partial(self.link.store.reap, owner=self._node.id, keys=keys, lease=micros(self._lease_s))
-            asked_at = steady_s()
-            for reaped in await self.link.call(reap):
-                self._take_over(reaped, asked_at)
+        while not self._halted:
+            with _told_of("what dead processes left is not looked for"):
+                await self._reap()
             await asyncio.sleep(max(self._beat_s, self._lease_s / 4))
+
+    async def _reap(self) -> None:
+        keys = [entry.key for entry in self._entries.values() if entry.shared and entry.in_store.fits]
+        reap = partial(self.link.store.reap, owner=self._node.id, keys=keys, lease=micros(self._lease_s))
+
+        async def ask() -> tuple[list[Reaped], float]:
+            asked_at = steady_s()
+            return await reap(), asked_at
+
+        dealt, asked_at = await self.link.call(ask)
+        for reaped in dealt:
+            self._take_over(reaped, asked_at)
 
     def _take_over(self, reaped: Reaped, asked_at: float) -> None:
         record = reaped.record
@@ -388,10 +440,10 @@ class Session:
         if record.state == "lost":
             entry.failures = reaped.task.failures
             self._runner.note_lost(entry, run_from(record))
-            return
-        run = LiveRun(entry, self._runner, record.tick / 1e6, record.missed, record.kind)
-        grant = Grant(record.claim_id, record.fence, self._node.id, asked_at + self._lease_s * (1 - MARGIN))
-        self.claims.adopt(run, grant, record)
+        elif not self._halted:  # else it is free for others as soon as this process has left
+            run = LiveRun(entry, self._runner, record.tick / 1e6, record.missed, record.kind)
+            grant = Grant(record.claim_id, record.fence, self._node.id, asked_at + self._lease_s * (1 - MARGIN))
+            self.claims.adopt(run, grant, reaped)
 
     # Commands
 
@@ -412,8 +464,25 @@ class Session:
             self._outbox.append(change)
         elif (error := answer.exception()) is not None:
             logger.error("a change of %s is not on record: %s", change.key, error, extra={"task": change.key})
-        elif (state := answer.result()) is not None and (entry := self._entries.get(change.key)) is not None:
+            self._take_back(change.key)
+        elif (entry := self._entries.get(change.key)) is None:
+            return
+        elif (state := answer.result()) is not None:
             self._apply(entry, state)
+        else:
+            self._untold[change.key] += 1
+            self._job(self._tell_of_new(entry, change))
+
+    def _take_back(self, key: str) -> None:
+        """Return to what the store says of a task, which it would not have changed."""
+        entry, known = self._entries.get(key), self._applied.pop(key, None)
+        if entry is not None and known is not None:
+            self._apply(entry, known)
+
+    async def _tell_of_new(self, entry: Entry, change: Change) -> None:
+        """Tell a change of a task that the store did not know yet."""
+        await self._register([entry])
+        self._put(change)
 
     # Interruptions
 
@@ -423,19 +492,27 @@ class Session:
     def _came_up(self, outage_s: float) -> None:
         self._runner.ledger.event(StoreRecovered, outage_s=outage_s)
         if self._engine is not None:
-            self._job(self._resume_schedules())
+            shared = [entry for entry in self._entries.values() if entry.shared]
+            self._fall_behind(shared)
+            self._job(self._resume_schedules(shared))
 
-    async def _resume_schedules(self) -> None:
+    async def _resume_schedules(self, shared: list[Entry]) -> None:
         """Go on from where the store says the schedules stand: what passed in the meantime is caught up with."""
-        shared = [entry for entry in self._entries.values() if entry.shared]
-        self._fall_behind(shared)
-        states = await self.link.call(partial(self.link.store.tasks, [entry.key for entry in shared]))
-        for state in states:
-            if (entry := self._entries.get(state.key)) is not None and entry.shared:
-                entry.in_store.state = state
+        await self._ask_for(shared)
+        for entry in shared:
+            if self._entries.get(entry.key) is entry and entry.shared:
                 self.restart(entry)
 
     # The end
+
+    def halt(self) -> None:
+        """Take on nothing any more: the schedules are about to end."""
+        if self._halted:
+            return
+        self._halted = True
+        for key in self._held:
+            if self._engine is not None and (entry := self._entries.get(key)) is not None:
+                self._tell_if_exhausted(entry, self._engine)
 
     async def leave(self) -> None:
         """Tell what is left to tell, give back what this process has, and close the store."""
@@ -455,3 +532,16 @@ class Session:
         with suppress(TimeoutError, StoreError, OSError):
             async with asyncio.timeout(CLOSE_PATIENCE_S):
                 await self.link.store.close()
+
+
+def _version(state: TaskState) -> tuple[int, int]:
+    return state.generation, state.changed_at
+
+
+@contextmanager
+def _told_of(consequence: str) -> Iterator[None]:
+    """Log that the store refuses to do something; it is asked again soon, for that may pass."""
+    try:
+        yield
+    except StoreError as error:
+        logger.error("%s: %s", consequence, error)

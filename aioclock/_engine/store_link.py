@@ -41,6 +41,7 @@ class StoreLink:
         self.limit_s = limit_s
         self._on_down, self._on_up = on_down, on_up
         self._down_since: float | None = None
+        self._answered_at = float("-inf")
         self.error: str | None = None
         """What keeps the store out of reach; None while it is not."""
 
@@ -57,10 +58,12 @@ class StoreLink:
         """
         delay_s = FIRST_DELAY_S
         while True:
+            asked_at = steady_s()
             try:
                 answer = await self.call_once(operation)
             except _TRANSIENT as error:
-                if delay_s > FIRST_DELAY_S:
+                # What was asked before the latest answer may have hung since an outage that is over.
+                if delay_s > FIRST_DELAY_S and asked_at > self._answered_at:
                     self._note_failure(error)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)
@@ -84,6 +87,7 @@ class StoreLink:
             self._on_down(error)
 
     def _note_success(self) -> None:
+        self._answered_at = steady_s()
         if self._down_since is not None:
             outage_s = steady_s() - self._down_since
             self._down_since = self.error = None

@@ -36,7 +36,9 @@ class Stored:
         trigger: The one that the code declares.
     """
 
-    __slots__ = ("behind_until", "catch_up", "fingerprint", "mode", "on_lost", "scope", "state", "trigger")
+    __slots__ = (
+        "behind_until", "catch_up", "fingerprint", "mode", "on_lost", "readable", "scope", "state", "trigger",
+    )  # fmt: skip
 
     def __init__(self, trigger: BaseTrigger, policies: Policies, *, key: str) -> None:
         self.trigger = trigger
@@ -47,6 +49,8 @@ class Stored:
         self.mode: Mode = mode_of(trigger, self.scope, key=key)
         self.state: TaskState | None = None
         """What the store said last; None until it said anything."""
+        self.readable = True
+        """Whether this process understands the trigger that the store has for the task."""
         self.behind_until = 0
         """Ticks before this moment, in microseconds since the epoch, passed while nothing could run."""
 
@@ -65,6 +69,23 @@ class Stored:
     def outdated(self) -> bool:
         """Whether another process declares another schedule, and did so later."""
         return self.state is not None and self.state.fingerprint != self.fingerprint
+
+    @property
+    def fits(self) -> bool:
+        """Whether this process knows the schedule that holds."""
+        return self.state is not None and self.readable and not self.outdated
+
+    def take_trigger(self, *, key: str) -> BaseTrigger:
+        """Return the trigger that holds, after taking note of how the processes share the task then.
+
+        Raises:
+            ValueError: this process can't read it.
+        """
+        self.readable = False
+        trigger = self.trigger_now()
+        self.mode = mode_of(trigger, self.scope, key=key)
+        self.readable = True
+        return trigger
 
     def cursors(self) -> tuple[SharedCursor]:
         """Return a fresh cursor, on the schedule that holds."""
