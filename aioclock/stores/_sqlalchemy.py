@@ -15,8 +15,9 @@ try:
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 except ImportError as error:
+    _missing = str(error.name).partition(".")[0]
     raise ImportError(
-        f"a store in a database needs {error.name!r}; install it: pip install 'aioclock[sql]'", name=error.name
+        f"a store in a database needs {_missing!r}; install it: pip install 'aioclock[sql]'", name=_missing
     ) from error
 
 from aioclock.exceptions import LeaseLostError, StoreError

@@ -68,9 +68,9 @@ class SQLServer:
             self._process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, user=self._user, cwd=self.folder, start_new_session=True
             )
-        wait_until(self._listens)
+        wait_until(self.answers)
 
-    def _listens(self) -> bool:
+    def answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return True
@@ -119,7 +119,12 @@ class PostgreSQLServer(SQLServer):
             "autovacuum": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        # With fsync off, what was committed outlasts the process, if not the machine.
         return [_POSTGRESQL[-1], "-D", "data", "-p", str(self.port), *options]
+
+    def answers(self) -> bool:
+        command = [_POSTGRESQL[-1].with_name("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 class MariaDBServer(SQLServer):
@@ -145,7 +150,8 @@ class MariaDBServer(SQLServer):
         return [
             _MARIADB, "--no-defaults", f"--datadir={self.folder}/data", f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.folder}/socket", f"--init-file={self.folder}/init.sql",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M",
+            # What was committed outlasts the process, if not the machine.
+            "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M",
             "--skip-name-resolve",
         ]  # fmt: skip
 

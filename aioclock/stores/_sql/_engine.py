@@ -1,10 +1,10 @@
 """Engines and connections of SQLAlchemy, and scripts on them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
-from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from sqlalchemy import TextClause, text
@@ -59,7 +59,8 @@ def _is_async(url: URL) -> bool:
 
 def name_of(url: URL) -> str:
     """Return *url* without secrets, which may be among its options."""
-    return url.set(password=None, query={}).render_as_string(hide_password=True)
+    public = URL.create(url.drivername, username=url.username, host=url.host, port=url.port, database=url.database)
+    return public.render_as_string()
 
 
 def dialect_of(engine: AsyncEngine, *, own: bool) -> Dialect:
@@ -111,33 +112,18 @@ def _connect_args(url: URL) -> Mapping[str, Any]:
 
 @asynccontextmanager
 async def connected(engine: AsyncEngine, name: str) -> AsyncIterator[AsyncConnection]:
-    """Return a block with a connection to the store *name*; nothing is committed unless the block does so."""
+    """Return a block with a connection to the store *name*; nothing is committed unless the block does so.
+
+    A connection that was waiting for an answer when the block was cancelled is not used again: SQLAlchemy sees to that.
+    """
     try:
         connection = await engine.connect()
     except Exception as error:
         raise store_error(error, name) from error
     try:
         yield connection
-    except Exception as error:
-        if isinstance(error, TimeoutError):
-            await _drop(connection)
-        raise
-    except BaseException:
-        # Cancelled: it may be waiting for a server that never answers, which would be asked to roll back otherwise.
-        await _drop(connection)
-        raise
     finally:
-        await connection.close()
-
-
-async def _drop(connection: AsyncConnection) -> None:
-    with suppress(Exception):
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        end = getattr(driver, "terminate", None) or driver.close
-        if not iscoroutinefunction(end):
-            end()
-    with suppress(Exception):
-        await connection.invalidate()
+        await asyncio.shield(asyncio.ensure_future(connection.close()))
 
 
 async def advance(connection: AsyncConnection, script: Script[T]) -> T:

@@ -66,19 +66,28 @@ def _is_about_connections(error: BaseException) -> bool:
 
 def _code(error: BaseException) -> str | int | None:
     for each in _chain(error):
+        # MySQL's drivers have a state as well, which tells less.
+        if _is_numbered(each):
+            return int(each.args[0])
         state = getattr(each, "sqlstate", None)
         if isinstance(state, str):
             return state
-        if each.args and isinstance(each.args[0], int) and not isinstance(each, OSError) and each.args[0]:
-            return each.args[0]
     return None
+
+
+def _is_numbered(error: BaseException) -> bool:
+    """Tell whether *error* is one of MySQL's, which come with number and text."""
+    return (
+        len(error.args) > 1 and isinstance(error.args[0], int) and error.args[0] > 0 and not isinstance(error, OSError)
+    )
 
 
 def _said(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
     root = list(_chain(error))[-1]
-    return " ".join((str(root) or type(root).__name__).split("\n")[0].split())
+    said = root.args[1] if _is_numbered(root) else root
+    return " ".join((str(said) or type(root).__name__).split("\n")[0].split())
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
