@@ -12,7 +12,7 @@ from aioclock.app import AioClock
 from aioclock.cli._errors import CommandError
 from aioclock.custom_types import Triggers
 from aioclock.exceptions import TaskIdNotFound
-from aioclock.policies import Jitter, Overlap, Retry
+from aioclock.policies import CatchUp, Jitter, Overlap, Retry
 from aioclock.task import Task
 from aioclock.triggers import BaseTrigger, OrTrigger
 from aioclock.triggers._base import is_pure_trigger
@@ -153,6 +153,10 @@ def _jitter_in_words(jitter: Jitter) -> str:
     return f"up to {jitter.seconds:g} s" + (" (stable)" if jitter.stable else "")
 
 
+def _catch_up_in_words(catch_up: CatchUp) -> str:
+    return catch_up.policy + ("" if catch_up.limit is None else f" (limit {catch_up.limit})")
+
+
 def _failures_in_words(failures: int) -> str:
     return f"{failures} in a row" if failures != 1 else "the first one"
 
@@ -169,6 +173,9 @@ _SAID: dict[str, Callable[[Any], str]] = {
     "jitter": _jitter_in_words,
     "pause_after_failures": _failures_in_words,
     "executor": str,
+    "scope": str,
+    "on_lost": str,
+    "catch_up": _catch_up_in_words,
 }
 
 
@@ -192,5 +199,6 @@ def _retry_as_json(retry: Retry) -> dict[str, Any]:
 _PLAIN: dict[type, Callable[[Any], dict[str, Any]]] = {
     Overlap: lambda overlap: {"policy": overlap.policy, "limit": overlap.limit},
     Retry: _retry_as_json,
+    CatchUp: lambda catch_up: {"policy": catch_up.policy, "limit": catch_up.limit},
     Jitter: lambda jitter: {"up_to_s": jitter.seconds, "stable": jitter.stable},
 }

@@ -35,7 +35,7 @@ def list_tasks(app: App = None, *, factory: Factory = None, as_json: Json = Fals
     paused = clock.paused
     portraits = [portrait_of(clock, task, now, paused=paused) for task in clock.tasks.values()]
     if as_json:
-        print_json({"at": now, "tasks": [portrait.as_json() for portrait in portraits]})
+        print_json({"at": now, "store": clock.health.store, "tasks": [portrait.as_json() for portrait in portraits]})
     elif portraits:
         print_table(TITLES, [_cells(portrait) for portrait in portraits], always=ALWAYS)
     else:

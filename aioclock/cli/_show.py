@@ -11,6 +11,7 @@ from aioclock.cli._output import as_json_value, print_json, stdout
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aioclock._engine.stored import Mode
     from aioclock.app import AioClock
     from aioclock.cli._portrait import Portrait
     from aioclock.triggers import BaseTrigger
@@ -59,12 +60,19 @@ def _facts(clock: "AioClock", portrait: "Portrait") -> dict[str, Any]:
         **portrait.as_json(),
         "summary": summary_of(task.func),
         "trigger_fields": _fields(task.trigger),
+        "store": clock.health.store,
+        "shared": _shared(clock, task.key),
         "groups": names_of(path_of(clock, task), task),
         "policies_from": origins_of(clock, task),
         "dependencies": [asdict(dependency) for dependency in dependencies],
         "dependency_problem": problem,
         "next_ticks": [row_as_json(row, portrait.start) for row in portrait.rows],
     }
+
+
+def _shared(clock: "AioClock", key: str) -> "Mode | None":
+    stored = clock._roster.entries[key].stored
+    return None if stored is None else stored.mode
 
 
 def _fields(trigger: "BaseTrigger") -> dict[str, Any]:
@@ -104,6 +112,7 @@ def _said(portrait: "Portrait", facts: dict[str, Any]) -> "Iterator[tuple[str, l
     yield "trigger", [portrait.trigger, _as_written(task.trigger)]
     yield "clock changes", _habits(task.trigger)
     yield "runs in", [_EXECUTORS[facts["executor"]]]
+    yield "store", [facts["store"], _SHARED[facts["shared"]]] if facts["store"] else []
     yield "groups", [" > ".join(facts["groups"])] if facts["groups"] else []
     policies, owners = policies_in_words(task), facts["policies_from"]
     yield "policies", [f"{name} {said} ({owners[name]})" for name, said in policies.items()]
@@ -118,6 +127,13 @@ def _dependency(dependency: dict[str, Any]) -> str:
 
 
 _EXECUTORS = {"loop": "the event loop", "thread": "a worker thread", "process": "another process"}
+
+
+_SHARED = {
+    "ticks": "each tick runs in one of the processes that share it",
+    "held": "one of the processes that share it has the whole task, while it lives",
+    "node": "each process runs every tick by itself",
+}
 
 
 def _as_written(trigger: "BaseTrigger") -> str:

@@ -271,3 +271,30 @@ def test_colours_on_a_terminal(folder: Path) -> None:
     assert screen.buffer[row][0].fg == "brown"  # what pyte calls yellow
     assert screen.buffer[row][len("warning AC214 ")].fg == "cyan"
     assert any(line.startswith("2 warnings in 2 tasks") for line in screen.display)
+
+
+@pytest.mark.parametrize(
+    ("app", "policies", "message"),
+    [
+        (
+            "store='memory://'",
+            "",
+            "task 'poll': max_loop_count of a trigger within an OrTrigger can't be counted over all processes; "
+            "set it on the OrTrigger, or use scope='node'",
+        ),
+        ("", ", scope='node'", "task 'poll': scope means nothing without a store; use AioClock(store=...)"),
+    ],
+)
+def test_what_processes_can_not_share_is_a_declaration_that_is_refused(
+    tmp_path: Path, app: str, policies: str, message: str
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from aioclock import AioClock, Every, OrTrigger\n\n"
+        f"app = AioClock({app})\n"
+        "either = OrTrigger(triggers=[Every(hours=1, max_loop_count=3)])\n\n\n"
+        f"@app.task(trigger=either, name='poll'{policies})\n"
+        "async def poll(): ...\n",
+        encoding="utf-8",
+    )
+    done = aioclock("check", "shop:app", folder=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, f"error AC101: {message} (shop.py:7)")

@@ -425,6 +425,37 @@ def test_a_task_that_never_pauses() -> None:
         assert codes(with_task(Forever(), func)) == []
 
 
+def with_store(trigger: BaseTrigger, **policies: Any) -> AioClock:
+    app = AioClock(store="memory://")
+    app.add_task(job, trigger=trigger, name="job", **policies)
+    return app
+
+
+@pytest.mark.parametrize("policy", [{"on_lost": "rerun"}, {"catch_up": "all"}], ids=str)
+def test_a_policy_of_claims_where_nothing_is_claimed(policy: Any) -> None:
+    assert codes(with_store(daily(), scope="node", **policy)) == ["AC241"]
+    assert codes(with_store(Every(seconds=0.5), **policy)) == ["AC241"]
+    assert codes(with_store(Forever(), **policy)) == ["AC241"]
+    problem = only(with_store(daily(), scope="node", **policy))
+    assert problem.message == (
+        f"{next(iter(policy))} never matters: each process runs every tick of it by itself; "
+        "leave it out, or choose scope='cluster'"
+    )
+    assert codes(with_store(daily(), scope="cluster", **policy)) == []
+
+
+def test_policies_of_the_app_are_for_those_tasks_that_they_fit() -> None:
+    app = AioClock(store="memory://", on_lost="rerun", catch_up="none")
+    app.add_task(job, trigger=Forever(), name="job")
+    assert codes(app) == []
+
+
+def test_a_process_for_each_run_goes_well_with_a_store() -> None:
+    app = AioClock(store="memory://")
+    app.add_task(asyncio.iscoroutine, trigger=daily(), name="job", executor="process")
+    assert "AC103" not in codes(app)
+
+
 # The app as a whole
 
 

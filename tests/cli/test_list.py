@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aioclock.cli._facts import place_of, policies_as_json, policies_in_words, summary_of
-from aioclock.policies import Jitter, Overlap, Policies, Retry
+from aioclock.policies import CatchUp, Jitter, Overlap, Policies, Retry
 from aioclock.task import Task
 from aioclock.triggers import Every
 from commands import aioclock, terminal
@@ -69,7 +69,7 @@ def test_a_line_for_each_task(shop: Path) -> None:
 def test_json_for_programs(shop: Path) -> None:
     done = aioclock("list", "--json", folder=shop, env={"AIOCLOCK_APP": "shop:app"})
     found = json.loads(done.stdout)
-    assert found.keys() == {"at", "tasks"}
+    assert found.keys() == {"at", "store", "tasks"}
     tasks = {task["key"]: task for task in found["tasks"]}
     assert list(tasks) == ["shop:consume", "nap", "over", "back up"]
     back_up = tasks["back up"]
@@ -251,6 +251,9 @@ def test_policies_are_told_in_words_and_numbers() -> None:
         jitter=Jitter(10, stable=True),
         pause_after_failures=3,
         executor="process",
+        scope="cluster",
+        on_lost="rerun",
+        catch_up=CatchUp("all", limit=10),
     )
     assert policies_in_words(task_with(policies)) == {
         "timeout": "1.5 s",
@@ -260,11 +263,33 @@ def test_policies_are_told_in_words_and_numbers() -> None:
         "jitter": "up to 10 s (stable)",
         "pause_after_failures": "3 in a row",
         "executor": "process",
+        "scope": "cluster",
+        "on_lost": "rerun",
+        "catch_up": "all (limit 10)",
     }
     plain = policies_as_json(task_with(policies))
-    assert plain.keys() == {"timeout_s", "overlap", "retry", "grace_s", "jitter", "pause_after_failures", "executor"}
+    assert plain.keys() == {
+        "timeout_s", "overlap", "retry", "grace_s", "jitter", "pause_after_failures", "executor", "scope", "on_lost",
+        "catch_up",
+    }  # fmt: skip
+    assert plain["catch_up"] == {"policy": "all", "limit": 10}
     assert plain["overlap"] == {"policy": "queue", "limit": 5}
     assert plain["jitter"] == {"up_to_s": 10.0, "stable": True}
     assert plain["retry"]["on"] == ["OSError", "ValueError"]
     json.dumps(plain)
     assert policies_as_json(task_with(Policies())) == policies_in_words(task_with(Policies())) == {}
+
+
+def test_of_an_app_with_a_store_its_name_and_the_policies_of_sharing_are_told(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from aioclock import AioClock, Every\n"
+        "app = AioClock(store='sqlite:///clock.db', catch_up='none')\n"
+        "@app.task(trigger=Every(hours=1), name='sync', on_lost='rerun')\n"
+        "async def sync(): ...\n",
+        encoding="utf-8",
+    )
+    assert "on_lost rerun, catch_up none" in aioclock("list", "shop:app", folder=tmp_path).stdout
+    told = json.loads(aioclock("list", "shop:app", "--json", folder=tmp_path).stdout)
+    assert told["store"] == "sqlite:///clock.db"
+    assert told["tasks"][0]["policies"] == {"on_lost": "rerun", "catch_up": {"policy": "none", "limit": None}}
+    assert not (tmp_path / "clock.db").exists()

@@ -94,6 +94,8 @@ def test_json_for_programs(shop: Path) -> None:
     assert own == {
         "summary": "Copy all that must not be lost.",
         "trigger_fields": {"type_": "CRON", "max_loop_count": None, "tz": "Europe/Berlin", "cron": "30 2 * * *"},
+        "store": None,
+        "shared": None,
         "groups": ["shop:outer", "shop:nightly"],
         "policies_from": {
             "timeout": "task",
@@ -231,3 +233,37 @@ def test_parameters_that_can_not_be_understood_are_told() -> None:
     found, problem = dependencies_of(app.tasks["odd"])
     assert found == []
     assert "odd" in str(problem)
+
+
+SHARING = """
+from aioclock import AioClock, Every, Forever
+
+app = AioClock(store="sqlite:///clock.db", scope="cluster")
+
+
+@app.task(trigger=Every(hours=1), name="sync", catch_up="all")
+@app.task(trigger=Forever(), name="consume")
+@app.task(trigger=Every(hours=1), name="warm", scope="node")
+async def job(): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "shared", "words"),
+    [
+        ("sync", "ticks", "each tick runs in one of the processes that share it"),
+        ("consume", "held", "one of the processes that share it has the whole task, while it lives"),
+        ("warm", "node", "each process runs every tick by itself"),
+    ],
+)
+def test_how_processes_share_a_task(tmp_path: Path, key: str, shared: str, words: str) -> None:
+    (tmp_path / "shop.py").write_text(SHARING, encoding="utf-8")
+    lines = [" ".join(line.split()) for line in aioclock("show", "shop:app", key, folder=tmp_path).stdout.splitlines()]
+    place = lines.index("store sqlite:///clock.db")
+    assert lines[place + 1] == words
+    told = json.loads(aioclock("show", "shop:app", key, "--json", folder=tmp_path).stdout)
+    assert (told["store"], told["shared"]) == ("sqlite:///clock.db", shared)
+    if key == "sync":
+        assert told["policies_from"] == {"scope": "app", "catch_up": "task"}
+        assert "catch_up all (limit 100) (task)" in lines
+    assert not (tmp_path / "clock.db").exists()

@@ -10,6 +10,7 @@ from aioclock.cli._checks._cron import of_cron
 from aioclock.cli._checks._declarations import of_import
 from aioclock.cli._checks._herd import MANY, of_herds
 from aioclock.cli._checks._problem import CODES, Problem
+from aioclock.cli._checks._processes import of_sharing
 from aioclock.cli._checks._running import of_lifespan, of_listeners, of_task
 from aioclock.cli._checks._schedules import of_schedule
 from aioclock.cli._checks._structure import of_groups, of_key, of_tasks
@@ -44,3 +45,4 @@ def _of_one(task: Task, app: AioClock, outlook: Outlook) -> Iterator[Problem]:
     with suppress(TriggerFault):  # which is told already
         yield from of_terms(task, outlook)
     yield from of_function(task)
+    yield from of_sharing(task, app)

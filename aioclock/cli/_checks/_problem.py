@@ -38,6 +38,7 @@ CODES = {
     "AC235": "a timeout that can't strike",
     "AC236": "a sync function blocks the event loop",
     "AC237": "a task that never pauses",
+    "AC241": "a policy of claims for ticks that nobody claims",
 }
 """Every code and what it is about; from 101 on errors, from 201 on warnings."""
 
