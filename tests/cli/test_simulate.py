@@ -282,3 +282,25 @@ def test_colours_and_a_passing_progress_on_a_terminal(folder: Path) -> None:
     colours = {cell.fg for row in rows for cell in screen.buffer[row].values() if cell.data == "█"}
     assert colours == {"red"}
     assert not any("simulating" in line for line in screen.display)
+
+
+STORED = """
+from aioclock import AioClock, Every, OrTrigger
+
+app = AioClock(store="sqlite:///clock.db", catch_up="all", on_lost="rerun")
+
+
+@app.task(trigger=Every(hours=1), name="sync")
+@app.task(trigger=OrTrigger(triggers=[Every(hours=1, max_loop_count=2)]), name="warm", scope="node")
+async def sync():
+    pass
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--execute"]], ids=["hollow", "executed"])
+def test_the_store_of_the_app_is_never_touched(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "shop.py").write_text(STORED, encoding="utf-8")
+    done = aioclock("simulate", "shop:app", "--days", "1", "--json", *options, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {task["key"]: task["runs"] for task in json.loads(done.stdout)["tasks"]} == {"sync": 24, "warm": 2}
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["shop.py"]

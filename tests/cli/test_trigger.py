@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,51 @@ def test_one_argument_is_the_key_where_the_app_is_a_setting(folder: Path) -> Non
     assert done.stdout.endswith("{'used': 'connection'}\n")
     (folder / "pyproject.toml").write_text('[tool.aioclock]\napp = "shop:app"\n', encoding="utf-8")
     assert aioclock("trigger", "report", folder=folder).stdout.endswith("{'used': 'connection'}\n")
+
+
+STORED = """
+import asyncio
+
+from aioclock import AioClock, At
+
+app = AioClock(store="sqlite:///clock.db")
+
+
+@app.task(trigger=At(hour=9, tz="UTC"), name="report")
+@app.task(trigger=At(hour=9, tz="UTC"), name="queued", overlap="queue")
+async def report():
+    print("began", flush=True)
+    await asyncio.sleep(1.5)
+    return "done"
+"""
+
+
+def on_record(folder: Path) -> list[tuple[str, str, str | None]]:
+    with sqlite3.connect(folder / "clock.db") as connection:
+        rows = connection.execute("SELECT kind, state, reason FROM aioclock_run ORDER BY tick").fetchall()
+    connection.close()
+    return rows
+
+
+def test_a_run_is_on_record_in_the_store(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(STORED, encoding="utf-8")
+    done = aioclock("trigger", "shop:app", "report", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "began\ndone\n")
+    assert on_record(tmp_path) == [("manual", "succeeded", None)]
+
+
+@pytest.mark.parametrize("key", ["report", "queued"])
+def test_overlap_is_kept_to_over_all_processes(tmp_path: Path, key: str) -> None:
+    (tmp_path / "shop.py").write_text(STORED, encoding="utf-8")
+    with serving("trigger", "shop:app", key, folder=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "began\n"
+        done = aioclock("trigger", "shop:app", key, folder=tmp_path)
+        process.communicate(timeout=PATIENCE_S)
+    if key == "queued":
+        assert (done.returncode, done.stdout) == (0, "began\ndone\n")
+        assert on_record(tmp_path) == [("manual", "succeeded", None)] * 2
+    else:
+        assert done.returncode == 1
+        assert "run of 'report' was skipped: overlap" in done.stderr
+        assert on_record(tmp_path) == [("manual", "succeeded", None), ("manual", "skipped", "overlap")]
