@@ -74,7 +74,8 @@ class SQLStore(ScriptedStore):
     async def open(self) -> None:
         if not self._is_open:
             await self._play(partial(_schema.prepare, self.dialect, self.name))
-            self._is_open = True
+            # It keeps to the loop that it was first waited for in.
+            self._is_open, self._blocks = True, asyncio.Semaphore(BLOCKS)
 
     async def close(self) -> None:
         self._is_open = False

@@ -60,7 +60,8 @@ class SQLiteStore(ScriptedStore):
             except BaseException:
                 await thread.end()
                 raise
-            self._thread = thread
+            # It keeps to the loop that it was first waited for in.
+            self._thread, self._turn = thread, Lock()
 
     async def close(self) -> None:
         if self._thread is not None:
@@ -88,6 +89,7 @@ class SQLiteStore(ScriptedStore):
 
         No process can write to the file in the meantime, so it must be short.
         """
+        self._open_thread()
         # One at a time: others would only wait for the file, and fail if that takes long.
         async with self._turn, self._another_thread() as thread:
             with self._errors_told():
@@ -117,10 +119,13 @@ class SQLiteStore(ScriptedStore):
         finally:
             await thread.end()
 
-    async def _run(self, script: Callable[[], Script[T]]) -> T:
+    def _open_thread(self) -> SQLiteThread:
         if self._thread is None:
             raise StoreError(f"the store {self.name} is not open")
-        return await self._play(self._thread, script)
+        return self._thread
+
+    async def _run(self, script: Callable[[], Script[T]]) -> T:
+        return await self._play(self._open_thread(), script)
 
     async def _play(self, thread: SQLiteThread, script: Callable[[], Script[T]]) -> T:
         with self._errors_told():
