@@ -11,7 +11,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
 # Programs that some tests run: root on Debian gets them. `make DEBIAN_PACKAGES= ...` leaves the system as it is.
-DEBIAN_PACKAGES ?= cron redis-server
+DEBIAN_PACKAGES ?= cron mariadb-server pgbouncer postgresql redis-server
 
 # mkdocs-material otherwise prints a banner about its future above every build.
 export NO_MKDOCS_2_WARNING := 1
