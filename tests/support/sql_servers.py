@@ -17,7 +17,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from processes import wait_until
 
 _POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-_MARIADB = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+_MARIADB = shutil.which("mariadbd", path=_PATH)
+_PGBOUNCER = shutil.which("pgbouncer", path=_PATH)
 
 needs_postgresql = pytest.mark.skipif(
     not _POSTGRESQL, reason="no PostgreSQL server is installed: apt-get install postgresql"
@@ -26,6 +28,8 @@ needs_mariadb = pytest.mark.skipif(
     _MARIADB is None, reason="no MariaDB server is installed: apt-get install mariadb-server"
 )
 
+needs_pgbouncer = pytest.mark.skipif(_PGBOUNCER is None, reason="no PgBouncer is installed: apt-get install pgbouncer")
+
 
 class SQLServer:
     """Use it as a block; within, it can be stopped in several ways and started again, on the same port."""
@@ -33,15 +37,16 @@ class SQLServer:
     user: str
     """Whom it runs as when the tests run as root, whom it would refuse."""
     url: str
-    """Of the database `clock`."""
+    """Of a database for tests."""
 
     def __init__(self) -> None:
         self.port = _free_port()
         # Not pytest's folders: another user can't look into them.
         self.folder = Path(tempfile.mkdtemp(prefix="aioclock-server-"))
-        self._user = self.user if os.getuid() == 0 else None
-        if self._user:
-            shutil.chown(self.folder, self._user)
+        self._whom: dict[str, Any] = {}
+        if os.getuid() == 0:
+            self._whom = {"user": self.user, "group": self.user, "extra_groups": ()}
+            shutil.chown(self.folder, self.user)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "SQLServer":
@@ -60,13 +65,13 @@ class SQLServer:
         raise NotImplementedError
 
     def call(self, *command: str | Path) -> None:
-        subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=self.folder)
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self._whom)
 
     def start(self) -> None:
         assert self._process is None
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, user=self._user, cwd=self.folder, start_new_session=True
+                self.command(), stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._whom
             )
         wait_until(self.answers)
 
@@ -154,6 +159,37 @@ class MariaDBServer(SQLServer):
             "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M",
             "--skip-name-resolve",
         ]  # fmt: skip
+
+
+class Pooler(SQLServer):
+    """PgBouncer in front of *server*, with two sessions there for all transactions."""
+
+    user = "postgres"
+
+    def __init__(self, server: SQLServer) -> None:
+        super().__init__()
+        self._server = server
+
+    @property
+    def url(self) -> str:  # type: ignore[override]
+        return f"postgresql+asyncpg://postgres:secret@127.0.0.1:{self.port}/postgres"
+
+    def create(self) -> None:
+        (self.folder / "pgbouncer.ini").write_text(
+            f"[databases]\n"
+            f"postgres = host=127.0.0.1 port={self._server.port} user=postgres\n"
+            f"[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\n"
+            f"listen_port = {self.port}\n"
+            f"unix_socket_dir =\n"
+            f"auth_type = any\n"
+            f"pool_mode = transaction\n"
+            f"default_pool_size = 2\n"
+        )
+
+    def command(self) -> Sequence[str | Path]:
+        assert _PGBOUNCER is not None
+        return [_PGBOUNCER, "pgbouncer.ini"]
 
 
 async def execute(url: str, *statements: str) -> list[Any]:
