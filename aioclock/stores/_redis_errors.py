@@ -42,10 +42,12 @@ def store_errors(name: str) -> Iterator[None]:
 
 def _store_error(name: str, error: Exception) -> StoreError:
     text = f"{name}: {str(error) or type(error).__name__}"
-    # Before what passes: redis-py takes a wrong password for a lost connection.
+    # Before what passes: redis-py takes a wrong password, and a wrong certificate, for a lost connection.
     for kind, hint in _HINTS.items():
         if isinstance(error, kind):
             return StoreError(f"{text} ({hint})")
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return StoreError(f"{text} (the option ssl_ca_certs names a file of trusted certificates)")
     if isinstance(error, _PASSING) or _PASSING_CODES.search(str(error)):
         return StoreUnavailableError(text)
     return StoreError(text)

@@ -181,15 +181,22 @@ _RUN: _Fields = (
 )
 
 
-def _fields(fields: _Fields, told: Sequence[bytes | None]) -> dict[str, Any]:
-    return {name: read(value) for (name, read), value in zip(fields, told, strict=True) if value is not None}
+def _fields(fields: _Fields, told: bytes) -> dict[str, Any]:
+    """Take *told* apart: the length of each value, `-` for one that is not there, a line feed, and the values."""
+    lengths, _, values = told.partition(b"\n")
+    found: dict[str, Any] = {}
+    start = 0
+    for (name, read), length in zip(fields, lengths.split(), strict=True):
+        if length != b"-":
+            found[name] = read(values[start : (start := start + int(length))])
+    return found
 
 
-def task_from(told: Sequence[bytes | None]) -> TaskState:
+def task_from(told: bytes) -> TaskState:
     return TaskState(**_fields(_TASK, told))
 
 
-def record_from(told: Sequence[bytes | None]) -> RunRecord:
+def record_from(told: bytes) -> RunRecord:
     fields = _fields(_RUN, told)
     error = {part: fields.pop(f"error_{part}", None) for part in ("type", "message", "traceback")}
     if None not in error.values():

@@ -90,10 +90,16 @@ local function write(hash, present, changes)
   if #gone > 0 then redis.call('HDEL', hash, unpack(gone)) end
 end
 
+-- A task or a run is told as one text, for many small ones take the client long to read: first the length of each value,
+-- - for one that is not there, then a line feed and the values.
 local function told(name, present, fields)
-  local values = { name }
-  for n, field in ipairs(fields) do values[n + 1] = present[field] or false end
-  return values
+  local lengths, values = { #name }, { name }
+  for n, field in ipairs(fields) do
+    local value = present[field]
+    lengths[n + 1] = value and #value or '-'
+    if value then values[#values + 1] = value end
+  end
+  return table.concat(lengths, ' ') .. '\n' .. table.concat(values)
 end
 
 local function task_of(key)
