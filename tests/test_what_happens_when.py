@@ -20,10 +20,13 @@ from typing import Annotated, Literal
 
 import pytest
 
-from aioclock import AioClock, At, Depends, Every, Once, Run
-from aioclock.events import ClockStepped, RunStuck, RunSucceeded, TaskPaused
+from aioclock import AioClock, At, Depends, Every, Forever, Once, Run
+from aioclock.events import ClockStepped, RunLost, RunStuck, RunSucceeded, StoreRecovered, StoreUnreachable, TaskPaused
+from aioclock.exceptions import StoreUnavailableError
+from aioclock.stores import RunRecord
 from aioclock.testing import Simulation
 from aioclock.triggers import BaseTrigger
+from cluster import Call, Node, cluster
 from timelines import block, offset, set_wall_clock, simulated
 
 PAGE = Path(__file__).parent.parent / "docs" / "what-happens-when.md"
@@ -456,3 +459,181 @@ def test_the_process_dies_kill_9(start: Start) -> None:
     assert process.communicate()[0] == ""
     assert process.returncode == -signal.SIGKILL
     assert end_of(start(0)) == ["runs known: 0", "running", "RunSucceeded", "succeeded"]
+
+
+# With a store: several processes on one virtual clock, which share a store in memory. Leases are of six seconds.
+
+
+def works(trigger: BaseTrigger, takes_s: float = 0.0) -> Callable[[AioClock, Node], object]:
+    """Return what declares a task "work" in each process."""
+    return lambda app, node: app.task(trigger=trigger, name="work")(node.job(takes_s))
+
+
+def accounts(records: list[RunRecord]) -> list[tuple[float, str, str | None]]:
+    return [(offset(datetime.fromtimestamp(run.tick / 1e6, UTC)), run.state, run.reason) for run in records]
+
+
+def caller_and_other(nodes: list[Node], call: Call) -> tuple[Node, Node]:
+    one, other = nodes
+    return (one, other) if call.node == one.name else (other, one)
+
+
+def test_two_processes_serve_one_app() -> None:
+    with cluster() as world:
+        world.start(2, works(Every(seconds=10)))
+        world.advance(65)
+        assert world.called("work") == [10, 20, 30, 40, 50, 60]
+        assert world.ticks("work", state="succeeded") == [10, 20, 30, 40, 50, 60]
+
+
+@pytest.mark.parametrize("on_lost", ["fail", "rerun"])
+def test_a_process_dies_during_a_run(on_lost: Literal["fail", "rerun"]) -> None:
+    with cluster() as world:
+        nodes = world.start(2, works(Every(seconds=5), takes_s=2), on_lost=on_lost)
+        world.advance(6)
+        victim, survivor = caller_and_other(nodes, world.calls[0])
+        victim.kill()
+        world.advance(26)
+        first, second, *others = accounts(world.records("work"))
+        assert (first, second) == (
+            (5, "lost" if on_lost == "fail" else "succeeded", first[2]),
+            (10, "skipped", "overlap"),
+        )
+        assert [outcome for _, outcome, _ in others][-2:] == ["succeeded", "succeeded"]
+        assert world.called("work").count(5) == (1 if on_lost == "fail" else 2)
+        assert len(survivor.saw(RunLost)) == (1 if on_lost == "fail" else 0)
+
+
+@pytest.mark.parametrize("on_lost", ["fail", "rerun"])
+def test_a_process_stands_still_for_longer_than_its_lease(on_lost: Literal["fail", "rerun"]) -> None:
+    with cluster() as world:
+        nodes = world.start(2, works(Every(seconds=30), takes_s=20), on_lost=on_lost)
+        world.advance(31)
+        sleeper, other = caller_and_other(nodes, world.calls[0])
+        sleeper.freeze()
+        world.advance(10)
+        sleeper.thaw()
+        world.advance(18)
+        assert world.calls[0].cancelled
+        assert sleeper.app.runs("work")[0].outcome == "lost"
+        assert accounts(world.records("work"))[0][1] == ("lost" if on_lost == "fail" else "succeeded")
+        world.advance(35)
+        reruns = [] if on_lost == "fail" else [other.name]
+        assert [call.node for call in world.calls if call.tick == 30] == [sleeper.name, *reruns]
+        assert {60, 90} <= set(world.called("work"))
+        assert sleeper.app.health.ok
+
+
+def test_a_process_dies_between_two_runs() -> None:
+    with cluster() as world:
+        nodes = world.start(2, works(Every(seconds=10)))
+        world.advance(15)
+        caller_and_other(nodes, world.calls[0])[0].kill()
+        world.advance(40)
+        assert world.called("work") == [10, 20, 30, 40, 50]
+
+
+def test_the_app_was_down() -> None:
+    with cluster() as world:
+        first = world.node(works(Every(seconds=10)))
+        world.advance(15)
+        first.stop()
+        world.advance(30)
+        second = world.node(works(Every(seconds=10)))
+        world.advance(10)
+        assert world.called("work") == [10, 40, 50]
+        made_up_for = second.app.runs("work")[1]
+    assert (made_up_for.kind, made_up_for.missed, made_up_for.outcome) == ("catch_up", 2, "succeeded")
+
+
+def test_the_store_can_t_be_reached() -> None:
+    with cluster() as world:
+        node = world.node(works(Every(seconds=10)))
+        world.advance(15)
+        node.store.outage = "refused"
+        world.advance(30)
+        assert world.called("work") == [10]
+        assert len(node.saw(StoreUnreachable)) == 1
+        assert not node.app.health.ok
+        node.store.outage = None
+        world.advance(10)
+        assert world.called("work") == [10, 40, 50]
+        assert len(node.saw(StoreRecovered)) == 1
+        assert node.app.runs("work")[1].missed == 2
+
+
+@pytest.mark.parametrize(("outage_s", "outcome"), [(4, "succeeded"), (12, "lost")])
+def test_the_store_can_t_be_reached_when_a_run_ends(outage_s: float, outcome: str) -> None:
+    with cluster() as world:
+        nodes = world.start(2, works(Every(seconds=60), takes_s=2))
+        world.advance(61)
+        node, _ = caller_and_other(nodes, world.calls[0])
+        node.store.outage = "refused"
+        world.advance(outage_s)
+        assert node.app.runs("work") == []
+        node.store.outage = None
+        world.advance(10)
+        assert [run.outcome for run in node.app.runs("work")] == [outcome]
+        assert accounts(world.records("work"))[0][1] == outcome
+
+
+def test_the_store_can_t_be_reached_at_the_start() -> None:
+    with cluster() as world:
+        node = world.node(works(Every(seconds=1)), serve=False)
+        node.store.outage = "refused"
+        with pytest.raises(StoreUnavailableError, match="could not be reached for 10 s"):
+            world.run(node.app.serve(), within=node)
+        assert 5 < world.now <= 10
+        assert world.calls == []
+
+
+def test_the_clock_of_a_machine_is_wrong() -> None:
+    with cluster() as world:
+        world.node(works(Every(seconds=10)), clock_offset_s=5)
+        world.node(works(Every(seconds=10)), clock_offset_s=-5)
+        world.advance(65)
+        assert world.called("work") == [10, 20, 30, 40, 50, 60]
+        assert all(call.began == pytest.approx(call.tick) for call in world.calls)
+
+
+def test_one_process_pauses_a_task() -> None:
+    with cluster() as world:
+        one, other = world.start(2, works(Every(seconds=10)))
+        world.advance(15)
+        one.do(lambda app: app.pause("work", "maintenance"))
+        world.advance(1.5)
+        assert other.app.paused == {"work": "maintenance"}
+        world.advance(10)
+        for node in (one, other):
+            node.stop()
+        world.advance(5)
+        third = world.node(works(Every(seconds=10)))
+        world.advance(2)
+        third.do(lambda app: app.resume("work"))
+        world.advance(10)
+        assert accounts(world.records("work"))[:2] == [(10, "succeeded", None), (20, "skipped", "paused")]
+        assert accounts(world.records("work"))[-1] == (40, "succeeded", None)
+
+
+def test_a_deploy_edits_a_schedule(caplog: pytest.LogCaptureFixture) -> None:
+    with cluster() as world:
+        old = world.node(works(Every(seconds=10)))
+        world.advance(15)
+        new = world.node(works(Every(seconds=7)))
+        world.advance(15)
+        assert world.called("work") == [10, 22, 29]
+        assert [call.node for call in world.calls] == [old.name, new.name, new.name]
+    assert "another process declares another schedule for work" in caplog.text
+
+
+def test_the_holder_of_a_forever_task_dies() -> None:
+    with cluster() as world:
+        nodes = world.start(2, works(Forever(), takes_s=1))
+        world.advance(5)
+        assert len({call.node for call in world.calls}) == 1
+        holder, other = caller_and_other(nodes, world.calls[0])
+        holder.kill()
+        world.advance(10)
+        assert world.calls[-1].node == other.name
+        assert world.records("work") == []
+        assert other.app.runs("work")[0].outcome == "succeeded"
