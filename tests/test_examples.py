@@ -77,6 +77,7 @@ def test_every_example_has_a_test() -> None:
         "dependency_injection",
         "policies_and_events",
         "with_fast_api",
+        "with_store",
     }
 
 
@@ -156,6 +157,17 @@ def test_policies_and_events_tells_what_came_of_every_task_and_ends_by_itself() 
     assert outcomes["hopeless"].startswith("3 failed, ")
     assert outcomes["factorial"] == "1 succeeded"
     assert "skipped: stopping" in outcomes["slow"]
+
+
+@needs_signals
+def test_with_store_runs_each_tick_once_though_a_process_dies() -> None:
+    *said, count, fragile = finished("with_store.py")
+    process_of = dict(line.removeprefix("process ").split(": ")[::-1] for line in said if "refresh" not in line)
+    assert process_of["fragile, and I die"] != process_of["fragile, attempt 2"]
+    assert fragile == "fragile: ticks 1, runs 1, {'succeeded': 1}"
+    found = re.fullmatch(r"count: ticks (\d+), runs (\d+), \{.*'succeeded': .*\}", count)
+    assert found, count
+    assert found[1] == found[2]
 
 
 @needs_signals
