@@ -7,7 +7,7 @@ from typing import Any, cast
 from aioclock.config._callables import find
 from aioclock.config._place import Place
 from aioclock.exceptions import TaskDeclarationError
-from aioclock.policies import Jitter, Overlap, Policies, PolicyArgs, Retry
+from aioclock.policies import STORE_POLICIES, CatchUp, Jitter, Overlap, Policies, PolicyArgs, Retry
 from aioclock.utils import did_you_mean
 
 __all__ = ["OBJECTS", "POLICIES", "read_policies"]
@@ -19,15 +19,21 @@ OBJECTS: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "overlap": (Overlap, {"policy": "allow"}),
     "retry": (Retry, {}),
     "jitter": (Jitter, {"seconds": 0}),
+    "catch_up": (CatchUp, {"policy": "all"}),
 }
 """The classes that a mapping stands for, and arguments with which each other one can be tried by itself."""
 
 
-def read_policies(given: dict[str, Place]) -> PolicyArgs:
+def read_policies(given: dict[str, Place], *, has_store: bool) -> PolicyArgs:
     """Return those policies of *given*, places by key, that are right; mistakes are noted."""
     values = {}
     for name in POLICIES:
-        if name in given and (value := _policy(name, given[name])) is not None:
+        if name not in given or (value := _policy(name, given[name])) is None:
+            continue
+        if name in STORE_POLICIES and not has_store:
+            message = f"{name} means nothing without a store; name one at the top: store: sqlite:///clock.db"
+            given[name].refuse(message, shows_value=False)
+        else:
             values[name] = value
     return cast(PolicyArgs, values)
 

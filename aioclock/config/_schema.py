@@ -22,6 +22,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 _TEXT = {"type": "string"}
 _NAME = {"type": "string", "pattern": r"\S"}
+_STORE = {"type": ["string", "null"], "pattern": r"^[A-Za-z0-9+.-]+://|\$\{", "default": None}
 _FUNCTION = {"type": "string", "pattern": r"^[^:\s]+:[^:\s]+$|\$\{"}
 
 # What the checks of the policies and of the app ask for beyond the types that they declare.
@@ -32,6 +33,7 @@ _LIMITS: dict[str, dict[str, Any]] = {
     "pause_after_failures": {"minimum": 1},
     "shutdown_timeout": {"minimum": 0},
     "history": {"minimum": 1},
+    "lease": {"minimum": 0.5, "maximum": 86_400},
     "Overlap.limit": {"minimum": 1},
     "Retry.attempts": {"minimum": 1},
     "Retry.delay": {"minimum": 0},
@@ -39,6 +41,7 @@ _LIMITS: dict[str, dict[str, Any]] = {
     "Retry.max_delay": {"minimum": 0},
     "Retry.jitter": {"minimum": 0},
     "Jitter.seconds": {"minimum": 0},
+    "CatchUp.limit": {"minimum": 1},
 }
 
 _DOCS = {
@@ -108,6 +111,8 @@ def _object(kind: type[Any]) -> dict[str, Any]:
 def _setting(name: str, parameter: inspect.Parameter) -> dict[str, Any]:
     if name == "lifespan":
         return {**_FUNCTION, "description": "A function that gives a context manager: pkg.mod:function."}
+    if name == "store":
+        return {**_STORE, "description": "The URL of the store in which tasks and runs outlast the process."}
     return schema_of(parameter.annotation, limits=_LIMITS.get(name, {}), default=parameter.default)
 
 

@@ -30,11 +30,13 @@ class Names:
         folder: The file's own, which commands run in.
         prefix: The names of the groups around, each with a dot.
         taken: The line of each task's name.
+        has_store: Whether the file names a store.
     """
 
     folder: Path
     prefix: str = ""
     taken: dict[str, int] = field(default_factory=dict)
+    has_store: bool = False
 
 
 def fill(group: Group, places: Mapping[str, Place], names: Names) -> None:
@@ -55,7 +57,7 @@ def _add_group(group: Group, place: Place, names: Names) -> None:
     name = _name(places["name"], "the name of a group") if "name" in places else None
     if name:
         names = replace(names, prefix=f"{names.prefix}{name}.")
-    inner = FileGroup(name, **read_policies(dict(places)))
+    inner = FileGroup(name, **read_policies(dict(places), has_store=names.has_store))
     fill(inner, places, names)
     group.include_group(inner)
 
@@ -70,7 +72,8 @@ def _add_task(group: Group, place: Place, names: Names) -> None:
     trigger = read_trigger(places["trigger"]) if "trigger" in places else None
     if "trigger" not in places:
         place.refuse("trigger is missing; it says when the task is due", shows_value=False)
-    policies = read_policies({key: value for key, value in places.items() if key != "executor" or "call" in places})
+    given = {key: value for key, value in places.items() if key != "executor" or "call" in places}
+    policies = read_policies(given, has_store=names.has_store)
     if isinstance(func, Command):
         policies["executor"] = "loop"  # whatever its group says: a command is a process by itself
     if name is None or func is None or trigger is None:

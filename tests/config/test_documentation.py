@@ -104,3 +104,16 @@ def test_the_example_is_served(project: Path) -> None:
         assert {str(run.outcome) for run in sim.runs()} == {"succeeded"}
         assert len(sim.runs("greet")) == 3601
         assert [len(sim.runs(key)) for key in ("nightly.report", "nightly.disk-usage")] == [1, 1]
+
+
+@needs_posix
+def test_the_example_of_a_store_is_served(project: Path) -> None:
+    shutil.copytree(ROOT / "examples" / "configured", project / "example")
+    app = AioClock.from_config("example/shared.yaml")
+    assert app.health.store == "sqlite:///clock.db"
+    with simulate(app, start="2026-01-05T02:29:00+00:00") as sim:
+        sim.advance(hours=1)
+        assert {str(run.outcome) for run in sim.runs()} == {"succeeded"}
+        assert len(sim.runs("greet")) == 720
+        assert [len(sim.runs(key)) for key in ("report", "disk-usage")] == [1, 1]
+    assert not (project / "clock.db").exists(), "what is simulated must not be where real processes look"

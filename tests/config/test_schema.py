@@ -80,6 +80,10 @@ GOOD = [
     "shutdown_timeout: 0\nhandle_signals: ${NONE:-true}\nhistory: ${NONE:-5}",
     "timeout: 0.5\ngrace: 3\njitter: 0\noverlap: queue\nexecutor: process\npause_after_failures: 1\nretry: {}",
     "timeout: null\ngrace: null\njitter: null\noverlap: null\nexecutor: null\npause_after_failures: null\nretry: null",
+    "store: null\nlease: 0.5",
+    "store: sqlite:///clock.db\nlease: 86400\nscope: node\non_lost: rerun\ncatch_up: none",
+    "store: ${NONE:-memory://}\nlease: ${NONE:-5}\nscope: cluster\non_lost: fail\ncatch_up: {policy: all, limit: 1}",
+    "store: '${NONE:-sqlite}:///clock.db'\nscope: null\non_lost: null\ncatch_up: {policy: latest}",
     "overlap: {policy: allow, limit: 1}\njitter: {seconds: 0.5, stable: true}",
     "retry: {attempts: 1, delay: 0, factor: 1, max_delay: 0, jitter: 0, on: OSError, outlive_tick: true}",
     "retry: {on: [OSError, 'shop:ShopError'], delay: '${NONE:-3}'}\noverlap: ${NONE:-skip}",
@@ -124,6 +128,12 @@ def bad() -> Iterator[str]:
         "overlap: {x: 1}",
         "overlap: 1",
     )
+    yield from ("store: 5", "store: ''", "store: clock.db", "store: {}", "lease: 0.1", "lease: 1e9", "lease: null")
+    for line in (
+        "scope: x", "scope: 1", "on_lost: x", "on_lost: true", "catch_up: x", "catch_up: 5", "catch_up: {policy: x}",
+        "catch_up: {policy: all, limit: 0}", "catch_up: {policy: all, limit: x}", "catch_up: {x: 1}",
+    ):  # fmt: skip
+        yield f"store: memory://\n{line}"
     yield from ("executor: x", "executor: 1", "handle_signals: x", "handle_signals: 'on'", "lifespan: 5", "lifespan: x")
     yield from (
         "x: 1",
