@@ -164,8 +164,9 @@ class Claims:
         return "missed" if too_late or not_wanted else None
 
     def _answered(self, run: LiveRun, claim: Claim, future: "asyncio.Future[Reply]") -> None:
-        if future.cancelled() or (error := future.exception()) is not None:
-            if not future.cancelled() and not isinstance(error, StoreUnavailableError):
+        error = None if future.cancelled() else future.exception()
+        if future.cancelled() or error is not None:
+            if error is not None and not isinstance(error, StoreUnavailableError):
                 logger.error("a tick of %s could not be claimed", claim.task_key, exc_info=error)
             self._let_go(run, claim, "unreachable")
         else:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -240,7 +241,11 @@ class Session:
 
     def _is_behind(self, entry: Entry) -> bool:
         first = tick_after(entry.task.trigger, entry.in_store.known)
-        return first is not None and first <= self.clock.now()
+        return first is not None and first <= self._passed_before(entry)
+
+    def _passed_before(self, entry: Entry) -> datetime:
+        """Return the moment up to which ticks have passed for good: later ones may be held back by their jitter."""
+        return self.clock.now() - timedelta(seconds=0.0 if entry.jitter is None else entry.jitter.seconds)
 
     async def _catch_up(self, entry: Entry) -> None:
         """Answer the ticks that passed one by one, in turn with the other processes that try to."""
@@ -253,7 +258,7 @@ class Session:
             if self._drivers.get(entry.key) is not asyncio.current_task():
                 return  # what the store said has begun the schedule anew
             floor = stored.known.cursor
-            ticks = latest_ticks(entry.task.trigger, stored.known, until=self.clock.now(), limit=limit)
+            ticks = latest_ticks(entry.task.trigger, stored.known, until=self._passed_before(entry), limit=limit)
             if not ticks or floor == before:  # none is left, or there is nobody who may have them
                 break
             before = floor
