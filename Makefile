@@ -17,7 +17,7 @@ DEBIAN_PACKAGES ?= cron mariadb-server pgbouncer postgresql redis-server
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs bench build clean
+.PHONY: help run test check format docs bench chaos build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -48,6 +48,9 @@ docs: $(VENV)/.tools  ## build the documentation into site/
 
 bench: $(VENV)/.library  ## print the table of budgets (QUICK=1: a rough one in a minute)
 	@$(PY) benchmarks/table.py $(if $(QUICK),--quick) $(ARGS)
+
+chaos: $(VENV)/.tools $(VENV)/.debian  ## let processes, stores, clocks and servers fail, and print what came of it
+	@$(PY) tests/chaos/run.py $(ARGS)
 
 build: $(VENV)/.tools  ## build wheel and sdist into dist/
 	$(PY) -m hatchling build
