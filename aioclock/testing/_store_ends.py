@@ -46,7 +46,13 @@ class EndContract(ContractBase):
         async with self.bench() as bench:
             run = await bench.start(await bench.task())
             await bench.finish(end(run, "failed"))
-            for other in (end(run, "succeeded"), end(run, "failed", finished=run.created + 9)):
+            others = [
+                end(run, "succeeded"),
+                end(run, "failed", finished=run.created + 9),
+                end(run, "failed", started=None),
+                end(run, "failed", fence=run.fence + 1),
+            ]
+            for other in others:
                 assert await bench.finish(other) == Finished(accepted=False, failures=1)
             assert (await bench.run(run.id)).state == "failed"
             assert (await bench.state()).last_success is None

@@ -138,6 +138,13 @@ class RestoreContract(ContractBase):
             await bench.store.restore([await bench.state()])
             assert (await bench.state()).holder is None
 
+    async def test_a_task_that_was_restored_counts_as_changed(self) -> None:
+        async with self.bench() as bench:
+            task = await bench.task()
+            await bench.tell_apart()
+            await bench.store.restore([task])
+            assert (await bench.pulse(since=task.changed_at)).changed == (await bench.state(),)
+
     async def test_other_tasks_stay(self) -> None:
         async with self.bench() as bench:
             task, other = await bench.task(), await bench.task("other")
