@@ -153,10 +153,11 @@ class Session:
             except (StoreUnavailableError, TimeoutError, OSError) as error:
                 with suppress(Exception):
                     await self.link.store.close()
-                if steady_s() + delay_s > deadline:
+                left_s = deadline - steady_s()
+                if left_s <= 0:
                     raise self._out_of_reach(str(error) or "no answer") from error
-            await asyncio.sleep(delay_s)
-            delay_s *= 2
+            await asyncio.sleep(min(delay_s, left_s))
+            delay_s = min(2 * delay_s, 1.0)
 
     async def _register(self, entries: list[Entry]) -> None:
         self._fall_behind(entries)

@@ -122,7 +122,7 @@ def task(
     return declare
 
 
-@dataclass
+@dataclass(repr=False)
 class Node:
     """One process."""
 
@@ -142,6 +142,9 @@ class Node:
         async def listen(event: Event) -> None:
             if self.alive:
                 self.events.append(event)
+
+    def __repr__(self) -> str:
+        return self.name
 
     def job(self, takes_s: float = 0.0, *, fails: Callable[[Call], bool] | bool = False) -> Callable[[], Any]:
         """Return a function for a task, which notes its calls, takes *takes_s* and may fail."""
@@ -344,8 +347,12 @@ def cluster(*, lease: float = 6.0) -> Iterator[Cluster]:
             loop = runner.get_loop()
             assert isinstance(loop, ClusterLoop)
             whole = Cluster(loop, lease=lease)
-            yield whole
-            whole.end()
+            try:
+                yield whole
+                whole.end()
+            finally:
+                for node in whole.nodes:
+                    node.thaw()
     finally:
         for logger in loggers:
             logger.removeHandler(alarms)
