@@ -1,6 +1,5 @@
 """`aioclock history`: what a store has on record."""
 
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ from aioclock.cli._options import App, Factory, Json, Since, StoreAddress, Store
 from aioclock.cli._output import print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from aioclock.cli._stores._source import Source
@@ -17,25 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["history"]
 
 
-class State(Enum):
-    """What a run can be found as; importing `Outcome` would make a help text slow."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
-    LOST = "lost"
-    RUNNING = "running"
-    WAITING = "waiting"
-
-
 def history(
     app: App = None,
     *,
     task: StoredTasks = None,
     outcome: Annotated[
-        list[State] | None, typer.Option("--outcome", help="Only runs that ended like that, or go on; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--outcome",
+            metavar="OUTCOME",
+            help="Only runs that ended like that (failed, skipped, ..) or go on (running, waiting); may be repeated.",
+        ),
     ] = None,
     since: Since = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
@@ -62,19 +54,32 @@ def history(
 
     if audit and outcome:
         raise CommandError("--outcome is for runs; --audit shows none")
+    states = _states(outcome or ())
     now = datetime.now(UTC)
     earliest = None if since is None else since_of(since, "--since", now)
     source = source_of(app, store, factory=factory)
     if audit:
         _show_notes(source, task or [], earliest, limit, as_json=as_json)
     else:
-        _show_runs(source, task or [], outcome or [], earliest, limit, now, as_json=as_json)
+        _show_runs(source, task or [], states, earliest, limit, now, as_json=as_json)
+
+
+def _states(given: "Iterable[str]") -> tuple[str, ...] | None:
+    from aioclock.runs import Outcome
+    from aioclock.stores._words import OPEN_STATES
+    from aioclock.utils import did_you_mean
+
+    known = (*(outcome.value for outcome in Outcome), *OPEN_STATES)
+    for name in given:
+        if name not in known:
+            raise CommandError(f"--outcome must be one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+    return tuple(given) or None
 
 
 def _show_runs(
     source: "Source",
     refs: list[str],
-    states: list[State],
+    states: tuple[str, ...] | None,
     since: "datetime | None",
     limit: int,
     now: "datetime",
@@ -90,7 +95,7 @@ def _show_runs(
         keys = await source.keys(store, refs)
         query = RunQuery(
             task_keys=None if keys is None else tuple(keys),
-            states=tuple(state.value for state in states) or None,
+            states=states,
             since=None if since is None else micros_of(since),
             limit=limit,
         )

@@ -89,7 +89,7 @@ def test_no_command_at_all_shows_the_help(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["rum"], "No such command 'rum'. Did you mean 'run'?"),
+        (["rum"], "No such command 'rum'. Did you mean 'run'"),
         (["run", "--relaod"], "No such option: --relaod"),
         (["run", "--log-format", "xml"], "'xml' is not one of 'auto', 'text', 'json'"),
     ],
