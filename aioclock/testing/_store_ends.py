@@ -104,6 +104,14 @@ class EndContract(ContractBase):
 
     # What a task remembers of them
 
+    async def test_the_latest_success_is_remembered(self) -> None:
+        async with self.bench() as bench:
+            task = await bench.task()
+            for n, kind in enumerate(("schedule", "catch_up", "schedule"), 1):
+                run = await bench.start(task, n, kind=kind)
+                await bench.finish(end(run))
+                assert (await bench.state()).last_success == run.tick
+
     async def test_the_latest_success_never_moves_back(self) -> None:
         async with self.bench() as bench:
             task = await bench.task()

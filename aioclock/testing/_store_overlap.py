@@ -171,6 +171,16 @@ class OverlapContract(ContractBase):
         async with self.bench() as bench:
             assert await bench.verdict(ask(await bench.task(), replaces=True)) == Verdict.RUN
 
+    async def test_a_run_that_need_not_wait_replaces_nothing(self) -> None:
+        async with self.bench() as bench:
+            task = await bench.task()
+            first = await bench.start(task, 1)
+            assert await bench.verdict(ask(task, 2, replaces=True, most_running=2)) == Verdict.RUN
+            assert await bench.verdict(ask(task, 3, replaces=True, skip="missed")) == Verdict.SKIPPED
+            await bench.change(paused=True)
+            assert await bench.verdict(ask(task, 4, replaces=True)) == Verdict.SKIPPED
+            assert await bench.run(first.id) == first
+
     async def test_a_run_that_replaces_others_leaves_other_tasks_alone(self) -> None:
         async with self.bench() as bench:
             other = await bench.start(await bench.task("other"))

@@ -33,7 +33,8 @@ class ReapContract(ContractBase):
             [reaped] = await bench.reap()
             assert reaped.record == await bench.run(run.id)
             assert reaped.task == await bench.state()
-            assert (reaped.record.state, reaped.record.fence, reaped.record.attempt) == ("lost", run.fence, 1)
+            assert (reaped.record.state, reaped.record.reason) == ("lost", "lease")
+            assert (reaped.record.fence, reaped.record.attempt) == (run.fence, 1)
             assert reaped.record.finished is not None
             assert before <= reaped.record.finished <= await bench.now()
             assert (reaped.task.failures, reaped.task.fence) == (1, run.fence)
