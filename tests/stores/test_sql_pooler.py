@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from aioclock.stores import Claim, Finish, Node, Pulse, Registration, Verdict
 from aioclock.stores._sqlalchemy import SQLStore
-from sql_servers import Pooler, SQLServer, empty, needs_pgbouncer, needs_postgresql
+from sql_servers import Pooler, SQLServer, drop, needs_pgbouncer, needs_postgresql
 
 pytestmark = [needs_postgresql, needs_pgbouncer]
 
@@ -19,7 +19,7 @@ TICKS = 10
 @pytest.fixture
 async def stores(postgresql: SQLServer) -> AsyncIterator[list[SQLStore]]:
     """Give what five processes have of one store: more connections than there are sessions."""
-    await empty(postgresql.url)
+    await drop(postgresql.url)
     with Pooler(postgresql) as pooler:
         stores = [SQLStore(pooler.url) for _ in range(5)]
         await asyncio.gather(*(store.open() for store in stores))

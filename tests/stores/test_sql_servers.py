@@ -18,7 +18,7 @@ from aioclock.stores._sql._engine import advance, connected
 from aioclock.stores._sql._records import locked_tasks
 from aioclock.stores._sql._statements import Script, ask, begin
 from aioclock.stores._sqlalchemy import SQLStore
-from sql_servers import SQLServer, empty, execute, needs_mariadb, needs_postgresql
+from sql_servers import SQLServer, drop, execute, needs_mariadb, needs_postgresql
 
 POSTGRESQL = pytest.param("postgresql", marks=needs_postgresql)
 MARIADB = pytest.param("mariadb", marks=needs_mariadb)
@@ -27,7 +27,7 @@ MARIADB = pytest.param("mariadb", marks=needs_mariadb)
 @pytest.fixture(params=[POSTGRESQL, MARIADB])
 async def server(request: pytest.FixtureRequest) -> SQLServer:
     server: SQLServer = request.getfixturevalue(request.param)
-    await empty(server.url)
+    await drop(server.url)
     return server
 
 
@@ -263,7 +263,7 @@ async def test_upgrading_makes_the_tables(server: SQLServer) -> None:
 
 @needs_postgresql
 async def test_nothing_is_left_on_a_connection_of_postgresql(postgresql: SQLServer) -> None:
-    await empty(postgresql.url)
+    await drop(postgresql.url)
     async with opened(postgresql) as store:
         await verdict(store, await claim_of(store))
         [(left,)] = await store._run(partial(ask, "SELECT COUNT(*) FROM pg_prepared_statements"))
