@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["as_json_value", "as_text", "print_error", "print_json", "stdout"]
+__all__ = ["as_json_value", "as_text", "print_error", "print_json", "stdout", "takes_any_letter"]
 
 WIDE = 1000
 """Columns of what is no terminal: nothing is wrapped or cut there, for a program or a file gets it."""
@@ -28,8 +28,7 @@ def stdout() -> "Console":
 
 def print_json(value: Any) -> None:
     """Print one JSON document; datetimes are ISO 8601."""
-    any_letter = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(value, indent=2, ensure_ascii=not any_letter, default=_plain)
+    text = json.dumps(value, indent=2, ensure_ascii=not takes_any_letter(), default=_plain)
     sys.stdout.write(f"{text}\n")
 
 
@@ -48,6 +47,11 @@ def as_text(value: Any, of: Callable[[Any], str] = str) -> str:
         return of(value)
     except Exception as error:
         return f"<{type(value).__qualname__}, which can't be shown: {type(error).__name__}>"
+
+
+def takes_any_letter() -> bool:
+    """Tell whether stdout can show every letter; what it can't would be replaced by an escape of Python's."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def _plain(value: Any) -> str:

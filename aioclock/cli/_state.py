@@ -8,7 +8,7 @@ import typer
 from aioclock.cli._errors import FAILED, CommandError
 from aioclock.cli._help import paragraphs
 from aioclock.cli._options import App, Factory, Json, StoreAddress
-from aioclock.cli._output import print_json
+from aioclock.cli._output import print_json, takes_any_letter
 
 __all__ = ["state_commands"]
 
@@ -44,7 +44,8 @@ def export_state(
     form = "json" if as_json else form or _format_of(output)
     source = source_of(app, store, factory=factory)
     tasks = worked_in(source, lambda store: store.tasks())
-    text = written(document_of(tasks, store=source.store.name, at=datetime.now(UTC)), form)
+    document = document_of(tasks, store=source.store.name, at=datetime.now(UTC))
+    text = written(document, form, any_letter=output is not None or takes_any_letter())
     if output is None:
         typer.echo(text, nl=False)
         return

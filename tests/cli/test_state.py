@@ -67,10 +67,17 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
 
 
-@given(tasks=st.lists(states, max_size=3, unique_by=lambda task: task.key), form=st.sampled_from(["json", "yaml"]))
-def test_what_is_read_is_what_was_written(tasks: list[TaskState], form: Literal["json", "yaml"], scratch: Path) -> None:
+@given(
+    tasks=st.lists(states, max_size=3, unique_by=lambda task: task.key),
+    form=st.sampled_from(["json", "yaml"]),
+    any_letter=st.booleans(),
+)
+def test_what_is_read_is_what_was_written(
+    tasks: list[TaskState], form: Literal["json", "yaml"], any_letter: bool, scratch: Path
+) -> None:
     file = scratch / f"state.{form}"
-    file.write_text(written(document_of(tasks, store="a store", at=NOW), form), encoding="utf-8", newline="")
+    text = written(document_of(tasks, store="a store", at=NOW), form, any_letter=any_letter)
+    file.write_text(text, encoding="utf-8" if any_letter else "ascii", newline="")
     assert read_tasks(str(file)) == tasks
 
 
@@ -123,6 +130,22 @@ def test_a_file_by_its_name(shop: Path) -> None:
     assert (done.returncode, done.stderr) == (
         1, "aioclock: error: no/state.json can't be written: No such file or directory\n"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_letters_that_stdout_can_not_show_come_through(shop: Path, form: str) -> None:
+    aioclock("pause", "shop:app", "report", "--note", "F\u00e9rien \u2713", folder=shop)
+    done = aioclock("state", "export", "shop:app", "--format", form, folder=shop, env={"PYTHONIOENCODING": "ascii"})
+    file = shop / f"state.{form}"
+    file.write_text(done.stdout, encoding="ascii")
+    assert {task.note for task in read_tasks(str(file))} == {None, "F\u00e9rien \u2713"}
+
+
+@pytest.mark.parametrize("env", [{"AIOCLOCK_APP": "shop:app"}, {"AIOCLOCK_STORE": STORE}], ids=str)
+def test_one_argument_is_the_file_where_app_or_store_is_a_setting(shop: Path, env: dict[str, str]) -> None:
+    aioclock("state", "export", "shop:app", "-o", "state.yaml", folder=shop)
+    done = aioclock("state", "import", "state.yaml", folder=shop, env=env)
+    assert (done.returncode, done.stdout) == (0, f"2 tasks written to the store {STORE}\n")
 
 
 def test_merge_leaves_other_tasks_alone_and_never_moves_a_cursor_back(shop: Path) -> None:

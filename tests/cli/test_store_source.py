@@ -1,11 +1,16 @@
 """Which store a command is about, and what it says if there is none."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
 
 import pytest
 
+from aioclock.cli._errors import CommandError
+from aioclock.cli._stores._source import Source, worked_in
+from aioclock.exceptions import StoreError
+from aioclock.stores import MemoryStore
 from commands import aioclock
 from stored import SHOP, STORE, Past, fill
 
@@ -108,3 +113,35 @@ def test_a_store_that_can_not_be_reached(shop: Path) -> None:
     assert done.stderr.startswith("aioclock: error: ")
     assert address in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+class Silent(MemoryStore):
+    """A store that never answers, or only with an error that is none of ours."""
+
+    name = "silent://"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self._error = error
+
+    async def open(self) -> None:
+        if self._error is not None:
+            raise self._error
+        await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    [
+        (Silent(), "the store silent:// has not answered within 0.01 s"),
+        (Silent(OSError("no\nroute")), "no route"),
+        (Silent(StoreError("too old")), "too old"),
+        (Silent(OSError()), "OSError"),
+    ],
+    ids=["silent", "error of the system", "error of a store", "error without words"],
+)
+def test_a_store_that_does_not_open(store: Silent, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioclock.cli._stores._source.PATIENCE_S", 0.01)
+    with pytest.raises(CommandError) as caught:
+        worked_in(Source(store, None), lambda store: store.tasks())
+    assert (str(caught.value), caught.value.code) == (message, 1)

@@ -60,11 +60,15 @@ def _time(micros: int) -> str:
     return moment_at(micros).isoformat(timespec="microseconds")
 
 
-def written(document: dict[str, Any], form: Literal["json", "yaml"]) -> str:
-    """Return *document* as the text of a file."""
+def written(document: dict[str, Any], form: Literal["json", "yaml"], *, any_letter: bool = True) -> str:
+    """Return *document* as the text of a file.
+
+    Args:
+        any_letter: Whether it may have others than those of ASCII.
+    """
     if form == "json":
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=inf)
+        return json.dumps(document, indent=2, ensure_ascii=not any_letter) + "\n"
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=any_letter, width=inf)
 
 
 class _Dumper(yaml.SafeDumper):
