@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aioclock.cli._stores._words import operator, shown_seconds
 from aioclock.runs import RunError
 from commands import aioclock, terminal
 from stored import SHOP, STORE, Past, fill
@@ -70,6 +71,12 @@ def test_since_is_about_ticks(shop: Path) -> None:
     assert json.loads(done.stdout)["runs"] == runs[:3]
 
 
+def test_spans_are_shown_to_the_millisecond() -> None:
+    assert [shown_seconds(seconds) for seconds in (5e-6, -3.0, 0.01484, 0.9999, 61.2)] == [
+        "0s", "0s", "0.015s", "1s", "1m 1s"
+    ]  # fmt: skip
+
+
 def test_nothing_to_show(tmp_path: Path) -> None:
     fill(tmp_path)
     for options, printed in (([], "no runs\n"), (["--audit", "--since", "2999-01-01T00:00Z"], "no events\n")):
@@ -124,6 +131,14 @@ def test_processes_are_told_by_their_labels(shop: Path) -> None:
     joined, left = (next(row for row in rows if row[1] == event) for event in ("joined", "left"))
     assert joined[2:] == left[2:]
     assert ":" in joined[2]
+
+
+def test_an_operator_without_a_name_is_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", fail)
+    assert operator().startswith("somebody@")
 
 
 def test_outcomes_are_in_colours_on_a_terminal_only(shop: Path) -> None:

@@ -5,8 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from aioclock.cli._moments import shown_span
-from aioclock.cli._stores._words import micros_of, moment_at, shown_at
+from aioclock.cli._stores._words import micros_of, moment_at, shown_at, shown_seconds
 from aioclock.cli._tables import print_table
 from aioclock.stores import RunRecord
 from aioclock.stores._words import OPEN_STATES, run_from
@@ -52,7 +51,7 @@ def _cells(record: RunRecord, now: int) -> tuple[str, ...]:
         shown_at(record.tick),
         record.task_key,
         record.state,
-        "" if late is None else shown_span(late),
+        "" if late is None else shown_seconds(late),
         _took(record, now),
         "" if record.kind == "schedule" else record.kind,
         str(record.attempt) if record.attempt > 1 else "",
@@ -62,9 +61,9 @@ def _cells(record: RunRecord, now: int) -> tuple[str, ...]:
 
 def _took(record: RunRecord, now: int) -> str:
     if record.state in OPEN_STATES:
-        return f"{shown_span(max(now - record.created, 0) / 1e6)} so far"
+        return f"{shown_seconds((now - record.created) / 1e6)} so far"
     took = duration_s(record)
-    return "" if took is None else shown_span(max(took, 0.0))
+    return "" if took is None else shown_seconds(took)
 
 
 def _why(record: RunRecord) -> str:

@@ -7,10 +7,9 @@ from math import ceil
 from statistics import median
 from typing import Any
 
-from aioclock.cli._moments import shown_span
 from aioclock.cli._output import stdout
 from aioclock.cli._stores._runs import duration_s, late_s
-from aioclock.cli._stores._words import moment_at, shown_at
+from aioclock.cli._stores._words import moment_at, shown_at, shown_seconds
 from aioclock.cli._tables import print_table
 from aioclock.stores import RunRecord, TaskState
 from aioclock.stores._words import OPEN_STATES
@@ -139,4 +138,4 @@ def _counted(numbers: Mapping[str, int]) -> str:
 
 
 def _spans(spread: Spread | None) -> tuple[str, str]:
-    return ("", "") if spread is None else (shown_span(max(spread.median_s, 0)), shown_span(max(spread.p95_s, 0)))
+    return ("", "") if spread is None else (shown_seconds(spread.median_s), shown_seconds(spread.p95_s))

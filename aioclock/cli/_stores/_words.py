@@ -4,9 +4,9 @@ import getpass
 import socket
 from datetime import UTC, datetime, timedelta
 
-from aioclock.cli._moments import shown_moment
+from aioclock.cli._moments import shown_moment, shown_span
 
-__all__ = ["MICROSECOND", "micros_of", "moment_at", "operator", "shown_at"]
+__all__ = ["MICROSECOND", "micros_of", "moment_at", "operator", "shown_at", "shown_seconds"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -25,6 +25,11 @@ def micros_of(moment: datetime) -> int:
 def shown_at(micros: int | None) -> str:
     """Return what a clock in UTC showed then, to the second; nothing for None."""
     return "" if micros is None else shown_moment(moment_at(micros).replace(microsecond=0), None)
+
+
+def shown_seconds(seconds: float) -> str:
+    """Return a span of time, to the millisecond; clocks that do not go alike may make it negative, and then it is 0."""
+    return shown_span(max(round(seconds, 3), 0.0))
 
 
 def operator() -> str:
