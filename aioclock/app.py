@@ -159,7 +159,7 @@ class AioClock(Commands):
         entries = tuple(self._roster.entries.values())
         session = None
         if self._membership is not None:
-            session = self._membership.begin(self._roster.runner, entries, idle=idle)
+            session = self._membership.begin(idle=idle)
         self._roster.serving = serving = Serving(
             () if idle else entries,
             self._roster.runner,

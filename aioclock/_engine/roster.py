@@ -42,12 +42,12 @@ class Roster:
         self.runner = Runner(listeners)
         self.membership = membership
         """In what the processes share that have the same store, if the app has one."""
-        if membership is not None:
-            self.runner.tell = membership.tell
         self.serving: Serving | None = None
         self.tasks: dict[str, Task] = {}
         self.entries: dict[str, Entry] = {}
         self._history_size = history_size
+        if membership is not None:
+            membership.attach(self.runner, self.entries)
 
     def add(self, task: Task) -> None:
         """Add *task*, whose key is free; if the app serves, its schedule begins now.
@@ -104,7 +104,7 @@ class Roster:
         async def run() -> object:
             if self.membership is None or not entry.shared:
                 return await self.runner.by_hand(entry, beside=beside).wait()
-            async with self.membership.visited(self.runner, self.entries.values()):
+            async with self.membership.visited():
                 return await self.runner.by_hand(entry, beside=beside).wait()
 
         return await self.over_there(run)

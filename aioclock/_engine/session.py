@@ -18,6 +18,7 @@ from aioclock._engine.claims import MARGIN, Claims
 from aioclock._engine.engine import Engine
 from aioclock._engine.entry import Entry
 from aioclock._engine.grant import Grant
+from aioclock._engine.opening import Opening
 from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
 from aioclock._engine.shared_cursor import tick_after
@@ -36,7 +37,6 @@ from aioclock.stores import (
     PulseAnswer,
     Reaped,
     Registration,
-    Store,
     TaskState,
     Verdict,
 )
@@ -64,23 +64,26 @@ class Session:
         entries: The tasks that are served.
         outbox: What was to be told before; what could not be told goes back there.
         idle: Without any schedule, for what is run by hand.
+        alone: No other process shares the store, so there is nothing new to hear from it.
     """
 
     def __init__(
         self,
-        store: Store,
+        opening: Opening,
         runner: Runner,
         entries: Iterable[Entry],
         *,
         lease_s: float,
         outbox: list[Change],
         idle: bool = False,
+        alone: bool = False,
     ) -> None:
         self.loop = loop = asyncio.get_running_loop()
         self.clock = StoreClock(loop, current_clock())
+        self.opening = opening
         self.joined = False
         limit_s = max(1.0, min(10.0, lease_s / 3))
-        self.link = StoreLink(store, limit_s=limit_s, on_down=self._went_down, on_up=self._came_up)
+        self.link = StoreLink(opening.store, limit_s=limit_s, on_down=self._went_down, on_up=self._came_up)
         self._node = Node(id=uuid4().hex, label=f"{socket.gethostname()}:{os.getpid()}")
         self.claims = Claims(self.link, runner, owner=self._node.id, lease_s=lease_s, on_state=self._note_state)
         self._runner = runner
@@ -91,7 +94,7 @@ class Session:
         for entry in self._entries.values():
             entry.in_store.state = None  # what another serving heard is old, and perhaps of another store
         self._lease_s = lease_s
-        self._beat_s = min(LONGEST_BEAT_S, lease_s / 4)
+        self._beat_s = lease_s / 4 if alone else min(LONGEST_BEAT_S, lease_s / 4)
         self._held: dict[str, float] = {}
         """Tasks that this process has to itself, and until when, on the steady clock."""
         self._applied: dict[str, TaskState] = {}
@@ -122,7 +125,7 @@ class Session:
                 await self._introduced()
         except BaseException as error:
             await self._changes.close()
-            await self.link.store.close()
+            await self.opening.close()
             if isinstance(error, TimeoutError):
                 raise self._out_of_reach("no answer") from error
             raise
@@ -149,10 +152,8 @@ class Session:
         delay_s = 0.1
         while True:
             try:
-                return await self.link.call_once(self.link.store.open)
+                return await self.link.call_once(self.opening.open)
             except (StoreUnavailableError, TimeoutError, OSError) as error:
-                with suppress(Exception):
-                    await self.link.store.close()
                 left_s = deadline - steady_s()
                 if left_s <= 0:
                     raise self._out_of_reach(str(error) or "no answer") from error
@@ -340,10 +341,10 @@ class Session:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self._beat_s)
             with _told_of("signs of life are not on record"):
                 await self._pulse()
             self.claims.ask_again()
+            await asyncio.sleep(self._beat_s)
 
     async def _pulse(self) -> None:
         ids = tuple(self.claims.granted)
@@ -537,7 +538,7 @@ class Session:
         await self._changes.close()
         with suppress(TimeoutError, StoreError, OSError):
             async with asyncio.timeout(CLOSE_PATIENCE_S):
-                await self.link.store.close()
+                await self.opening.close()
 
 
 def _version(state: TaskState) -> tuple[int, int]:

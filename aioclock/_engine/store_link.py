@@ -40,6 +40,8 @@ class StoreLink:
         self.store = store
         self.limit_s = limit_s
         self._on_down, self._on_up = on_down, on_up
+        self._failing: set[object] = set()
+        """Calls that do not come through."""
         self._down_since: float | None = None
         self._answered_at = float("-inf")
         self.error: str | None = None
@@ -47,7 +49,7 @@ class StoreLink:
 
     @property
     def reachable(self) -> bool:
-        """Whether the store answered when it was last asked."""
+        """Whether the store has answered all that it was asked last: half a store is none."""
         return self._down_since is None
 
     async def call(self, operation: Callable[[], Awaitable[T]]) -> T:
@@ -56,6 +58,13 @@ class StoreLink:
         Raises:
             StoreError: the store answers that it can't do that.
         """
+        call = object()
+        try:
+            return await self._until_answered(operation, call)
+        finally:
+            self._failing.discard(call)
+
+    async def _until_answered(self, operation: Callable[[], Awaitable[T]], call: object) -> T:
         delay_s = FIRST_DELAY_S
         while True:
             asked_at = steady_s()
@@ -64,11 +73,11 @@ class StoreLink:
             except _TRANSIENT as error:
                 # What was asked before the latest answer may have hung since an outage that is over.
                 if delay_s > FIRST_DELAY_S and asked_at > self._answered_at:
-                    self._note_failure(error)
+                    self._note_failure(error, call)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)
             else:
-                self._note_success()
+                self._note_success(call)
                 return answer
 
     async def call_once(self, operation: Callable[[], Awaitable[T]]) -> T:
@@ -76,7 +85,8 @@ class StoreLink:
         async with asyncio.timeout(self.limit_s):
             return await operation()
 
-    def _note_failure(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception, call: object) -> None:
+        self._failing.add(call)
         self.error = str(error) or f"no answer within {self.limit_s:g} s"
         if self._down_since is None:
             self._down_since = steady_s()
@@ -86,9 +96,10 @@ class StoreLink:
             )  # fmt: skip
             self._on_down(error)
 
-    def _note_success(self) -> None:
+    def _note_success(self, call: object) -> None:
         self._answered_at = steady_s()
-        if self._down_since is not None:
+        self._failing.discard(call)
+        if self._down_since is not None and not self._failing:
             outage_s = steady_s() - self._down_since
             self._down_since = self.error = None
             logger.warning(

@@ -38,12 +38,17 @@ class MemoryStore:
     ```
 
     Its time is that of the event loop's clock, so on virtual time it is virtual.
+
+    Args:
+        keep: How many runs that have ended, and how many events, are kept at least; of more the oldest are forgotten.
     """
 
     name = "memory://"
+    keeps_virtual_time = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: int = 100_000) -> None:
         self._ledger = Ledger()
+        self._keep = keep
         self._nodes: dict[str, Node] = {}
 
     async def open(self) -> None:
@@ -80,6 +85,7 @@ class MemoryStore:
     # Runs
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed]:
+        self._forget_oldest()
         now = self._now()
         return [self._ledger.claim(claim, now=now) for claim in claims]
 
@@ -152,6 +158,14 @@ class MemoryStore:
         ledger.notes = [note for note in ledger.notes if note.at >= before]
         self._nodes = {key: node for key, node in self._nodes.items() if node.seen_at >= before}
         return len(old)
+
+    def _forget_oldest(self) -> None:
+        ledger, most = self._ledger, self._keep + self._keep // 4 + 1  # not one by one
+        if len(ledger.runs) > most:
+            ended = [run for run in ledger.runs.values() if run.finished is not None]
+            ledger.drop(ended[: -self._keep or None])
+        if len(ledger.notes) > most:
+            ledger.notes = ledger.notes[-self._keep :]
 
 
 def _is_wanted(run: RunRecord, query: RunQuery) -> bool:
