@@ -186,7 +186,7 @@ class Claims:
         elif answer.verdict is Verdict.WAITING:
             self._wait(run, claim)
         elif answer.verdict is Verdict.SKIPPED:
-            self._note_missed(run, answer)
+            self._note_missed(run, answer.covers_from)
             self._desk.admission.drop(run, str(answer.reason))
         elif run.kind == "manual" and answer.verdict is Verdict.TAKEN and asked_once:
             self._put(run, replace(claim, id=uuid4().hex, tick=claim.tick + 1))  # another process chose that tick
@@ -212,7 +212,7 @@ class Claims:
 
     def _start(self, run: LiveRun, claim: Claim, answer: Claimed) -> None:
         self._waiting.pop(claim.id, None)
-        self._note_missed(run, answer)
+        self._note_missed(run, answer.covers_from)
         if answer.task is not None:
             _take_in(run.entry, answer.task)
         if (reason := self._why_skip(run)) is not None:  # it has waited for too long: for others, or for the store
@@ -221,7 +221,7 @@ class Claims:
         self._desk.admission.release(run)
         self._desk.start(run)
 
-    def _note_missed(self, run: LiveRun, answer: Claimed) -> None:
+    def _note_missed(self, run: LiveRun, covers_from: int) -> None:
         """Count the ticks that nobody has answered: other processes may have answered what this one did not."""
         if run.kind == "manual":
             return
@@ -229,7 +229,7 @@ class Claims:
         tick, stored = micros(run.scheduled), entry.in_store
         trigger, anchor = entry.task.trigger, stored.known.anchor
         try:
-            run.missed = missed_before(trigger, tick, covers_from=answer.covers_from, anchor=anchor)
+            run.missed = missed_before(trigger, tick, covers_from=covers_from, anchor=anchor)
         except Exception as error:  # a trigger of the user's; the run is granted all the same
             logger.error("the trigger of %s failed", entry.key, exc_info=error, extra={"task": entry.key})
         if run.missed and run.kind == "schedule":
@@ -281,6 +281,8 @@ class Claims:
         run.grant, run.attempt = grant, record.attempt - 1
         self.granted[grant.claim_id] = run
         if record.state == "running":
+            if record.tick >= reaped.task.anchor:  # else it was of another schedule
+                self._note_missed(run, record.covers_from)
             self._desk.start(run)
         else:
             self._desk.admission.wait(run, ())

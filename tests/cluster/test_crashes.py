@@ -262,3 +262,24 @@ def test_a_run_of_a_task_that_nobody_serves_is_left_alone_until_somebody_does() 
         assert [record.state for record in all_.records()] == ["running"]
         all_.until(123)
         assert all_.records()[0].state == "succeeded"
+
+
+def test_a_run_that_was_taken_over_stands_for_no_tick_that_was_answered() -> None:
+    with cluster(lease=6) as all_:
+        declare = task(Every(seconds=10), 4, on_lost="rerun")
+        late, other = all_.start(2, declare)
+        all_.until(25)
+        late.freeze()
+        all_.until(35)
+        other.kill()
+        all_.until(42)
+        late.thaw()  # it knows of no answer to the tick at 30
+        all_.until(43)
+        late.kill()
+        all_.node(declare)
+        all_.until(49)
+        [record] = [record for record in all_.records() if record.missed]
+        assert record.state == "running"
+        all_.until(59)
+        assert [call.run.missed for call in all_.calls if call.tick == 40.0] == [0, 0]
+        assert not any(record.missed for record in all_.records())
