@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 _OLDEST = (3, 35)
 
+GIVE_UP_S = 0.5
+"""How long whoever is cancelled waits for a thread to end, which may be waiting for the file; it ends all the same."""
+
 
 class SQLiteStore(ScriptedStore):
     """Keeps everything in a file, through the standard library's `sqlite3`.
@@ -48,6 +51,8 @@ class SQLiteStore(ScriptedStore):
 
     def __init__(self, address: str) -> None:
         self.path, self._full = _read(address)
+        # The process may go elsewhere before it connects again.
+        self.path = self.path.absolute()
         self.name = address.partition("?")[0]
         self._thread: SQLiteThread | None = None
         self._turn = Lock()
@@ -58,7 +63,7 @@ class SQLiteStore(ScriptedStore):
             try:
                 await self._play(thread, partial(_schema.prepare, SQLITE, self.name))
             except BaseException:
-                await thread.end()
+                await thread.end(patience_s=GIVE_UP_S)
                 raise
             # It keeps to the loop that it was first waited for in.
             self._thread, self._turn = thread, Lock()
@@ -106,8 +111,8 @@ class SQLiteStore(ScriptedStore):
         if sqlite3.sqlite_version_info < _OLDEST:
             needed = ".".join(map(str, _OLDEST))
             raise StoreError(f"the store {self.name} needs SQLite {needed}, this Python has {sqlite3.sqlite_version}")
-        if not self.path.absolute().parent.is_dir():
-            raise StoreError(f"the store {self.name}: there is no folder {self.path.absolute().parent}")
+        if not self.path.parent.is_dir():
+            raise StoreError(f"the store {self.name}: there is no folder {self.path.parent}")
         clock = current_clock()
         return SQLiteThread(lambda: connect(self.path, full=self._full, now=lambda: micros(clock.now().timestamp())))
 
@@ -117,7 +122,7 @@ class SQLiteStore(ScriptedStore):
         try:
             yield thread
         finally:
-            await thread.end()
+            await thread.end(patience_s=GIVE_UP_S)
 
     def _open_thread(self) -> SQLiteThread:
         if self._thread is None:

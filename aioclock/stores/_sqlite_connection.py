@@ -1,7 +1,7 @@
 """A connection to SQLite on a thread of its own, and scripts on it."""
 
 import sqlite3
-from asyncio import get_running_loop, shield
+from asyncio import get_running_loop, wait
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -130,11 +130,15 @@ class SQLiteThread:
             self.connection = self._opened()
         return function(self.connection, *args)
 
-    async def end(self) -> None:
-        """End thread and connection, and what the connection has begun, even if the caller is cancelled."""
+    async def end(self, *, patience_s: float | None = None) -> None:
+        """End thread and connection, and what the connection has begun, even if the caller is cancelled.
+
+        Args:
+            patience_s: How long to wait for that; None: until it is done.
+        """
         job = get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown(wait=False)
-        await shield(job)
+        await wait([job], timeout=patience_s)
 
     def interrupt(self) -> None:
         """Break off the statement that is being executed."""

@@ -4,15 +4,16 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aioclock.exceptions import StoreError, StoreUnavailableError
-from aioclock.stores import Claim, Registration, Verdict
+from aioclock.stores import Claim, Finish, Registration, Verdict
 from aioclock.stores import _sqlite as module
 from aioclock.stores import _sqlite_connection as connections
 from aioclock.stores._sqlite import SQLiteStore
@@ -75,9 +76,9 @@ def test_an_address_that_tells_of_no_file_is_refused(address: str, told: str) ->
 
 
 def test_a_path_is_relative_or_absolute_and_may_be_escaped() -> None:
-    assert SQLiteStore("sqlite:///clock.db").path == Path("clock.db")
+    assert SQLiteStore("sqlite:///clock.db").path == Path.cwd() / "clock.db"
     assert SQLiteStore("sqlite:////var/lib/clock.db").path == Path("/var/lib/clock.db")
-    assert SQLiteStore("sqlite:///what%3F.db").path == Path("what?.db")
+    assert SQLiteStore("sqlite:///what%3F.db").path.name == "what?.db"
 
 
 def test_the_name_is_the_address_without_options() -> None:
@@ -269,12 +270,29 @@ async def test_a_call_that_was_cancelled_leaves_the_store_in_order(address: str)
         assert [(answer.verdict, answer.fence) for answer in answers] == [(Verdict.RUN, 1)]
 
 
+async def test_a_transaction_that_waits_for_the_file_may_be_cancelled(address: str) -> None:
+    async with opened(address) as store:
+        other = sqlite3.connect(store.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        async with asyncio.timeout(0.05) as limit:
+            with suppress(asyncio.CancelledError):
+                await store.transaction(no_end).__aenter__()
+        assert limit.expired()
+        assert time.monotonic() - began < connections.BUSY_S / 2
+        other.close()
+
+
+def no_end() -> Finish:
+    raise AssertionError("the block was not reached")
+
+
 async def test_opening_that_fails_leaves_no_thread(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
 
     class Thread(module.SQLiteThread):
-        async def end(self) -> None:
-            await super().end()
+        async def end(self, **patience: Any) -> None:
+            await super().end(**patience)
             ended.append(self)
 
     monkeypatch.setattr(module, "SQLiteThread", Thread)
