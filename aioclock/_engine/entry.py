@@ -128,6 +128,12 @@ class Entry:
         """Whether each of its ticks must be claimed, for other processes have it too."""
         return self.stored is not None and self.stored.shared
 
+    def had(self, fence: int | None) -> bool:
+        """Tell whether the run with *fence* goes here, or went here as far as that is remembered."""
+        if any(run.grant is not None and run.grant.fence == fence for run in self.runs):
+            return True
+        return any(facts.fence == fence for facts in self.history.newest_first(self.key))
+
     @property
     def idle(self) -> bool:
         """Whether no run is going or about to."""

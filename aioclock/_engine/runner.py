@@ -183,8 +183,9 @@ class Runner(Keeper):
         return self.claims.transaction(run)
 
     def note_lost(self, entry: Entry, run: Run) -> None:
-        """Record *run*, whose process died."""
-        self.ledger.lost(entry, run)
+        """Record *run*, whose process died, unless it went here: then that is on record, or soon will be."""
+        if not entry.had(run.fence):
+            self.ledger.lost(entry, run)
         self._pause_if_failing(entry)
 
     def decided(self, run: LiveRun) -> None:

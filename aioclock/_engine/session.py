@@ -53,6 +53,8 @@ CLOSE_PATIENCE_S = 5.0
 LONGEST_BEAT_S = 1.0
 """How often the store is asked what is new, at least."""
 
+NEVER = float("-inf")
+
 OVERLAPPING = 10_000_000
 """Microseconds by which what is new is asked for twice: a change may be on record a moment after its time."""
 
@@ -99,6 +101,8 @@ class Session:
         """Tasks that this process has to itself, and until when, on the steady clock."""
         self._applied: dict[str, TaskState] = {}
         """What was last taken in of what the store said of tasks, by key."""
+        self._heard_at: dict[str, float] = {}
+        """When the store last had news of them, on the steady clock."""
         self._halted = False
         self._since = 0
         self._outbox = outbox
@@ -201,6 +205,7 @@ class Session:
         self._entries.pop(entry.key, None)
         self._held.pop(entry.key, None)
         self._applied.pop(entry.key, None)
+        self._heard_at.pop(entry.key, None)
         self._stop_driver(entry)
 
     def _job(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -297,11 +302,17 @@ class Session:
         if self._engine is not None and limit is not None and stored.shared and stored.known.fired >= limit:
             self._engine.exhaust(entry)
 
-    def _apply(self, entry: Entry, state: TaskState) -> None:
-        """Take in what the store says of a task."""
-        stored, before = entry.in_store, self._applied.get(entry.key)
-        if stored.state is not None and _version(state) < _version(stored.state):
-            state = stored.state  # that one was overtaken on its way
+    def _apply(self, entry: Entry, state: TaskState, *, asked_at: float = NEVER) -> None:
+        """Take in what the store says of a task.
+
+        Args:
+            asked_at: When it was asked for that, on the steady clock, if that is known.
+        """
+        stored, before, known = entry.in_store, self._applied.get(entry.key), entry.in_store.state
+        if known is None or _version(state) > _version(known):
+            self._heard_at[entry.key] = steady_s()
+        elif _version(state) < _version(known) and asked_at <= self._heard_at.get(entry.key, NEVER):
+            state = known  # that one was overtaken on its way; else the store's clock was set back
         stored.state = state
         if self._untold[entry.key]:
             return
@@ -363,7 +374,7 @@ class Session:
         self.claims.cancel(answer.cancelled)
         for state in answer.changed:
             if (entry := self._entries.get(state.key)) is not None:
-                self._apply(entry, state)
+                self._apply(entry, state, asked_at=asked_at)
         self._hold(holds, answer.held, asked_at)
 
     # Tasks that one process has to itself
@@ -488,7 +499,11 @@ class Session:
 
     async def _tell_of_new(self, entry: Entry, change: Change) -> None:
         """Tell a change of a task that the store did not know yet."""
-        await self._register([entry])
+        try:
+            await self._register([entry])
+        except BaseException:
+            self._outbox.append(change)
+            raise
         self._put(change)
 
     # Interruptions

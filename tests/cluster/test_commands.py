@@ -453,3 +453,32 @@ def test_events_of_runs_are_told_where_the_run_went() -> None:
         ran = {call.run.key: call.node for call in all_.calls if call.cancelled}
         assert told == ran
         assert all(run.outcome is Outcome.CANCELLED for node in nodes for run in node.app.runs(outcome="cancelled"))
+
+
+def test_another_trigger_of_a_task_of_scope_node_begins_once() -> None:
+    with cluster() as all_:
+        nodes = all_.start(2, task(Every(seconds=30), scope="node"), latency_s=0.2)
+        all_.until(3)
+        nodes[0].do(lambda app: app.reschedule("t", Every(seconds=5, first_run_strategy="immediate")))
+        all_.until(7)
+        assert sorted(call.node for call in all_.calls) == ["node 0", "node 1"]
+
+
+def test_a_pause_of_a_new_task_is_not_forgotten_by_a_stop_that_follows() -> None:
+    with cluster() as all_:
+        nodes = all_.start(1, task(Every(seconds=20)), latency_s=0.4)
+        all_.until(3)
+        nodes[0].store.fail_next("register", "no answer", 3)
+
+        def add(app: AioClock) -> None:
+            app.add_task(print, trigger=Every(seconds=1), name="new")
+            app.pause("new", "at once")
+
+        nodes[0].do(add)
+        all_.until(4)
+        nodes[0].stop()
+        all_.until(30)
+        assert nodes[0].done
+        nodes[0].serve()
+        all_.until(40)
+        assert all_.task("new").paused

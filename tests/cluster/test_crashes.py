@@ -283,3 +283,28 @@ def test_a_run_that_was_taken_over_stands_for_no_tick_that_was_answered() -> Non
         all_.until(59)
         assert [call.run.missed for call in all_.calls if call.tick == 40.0] == [0, 0]
         assert not any(record.missed for record in all_.records())
+
+
+def test_a_lost_run_is_told_once_where_it_went() -> None:
+    with cluster(lease=6) as all_:
+        node = all_.node(task(Every(seconds=60), 20))
+        all_.until(65)
+        node.store.outage = "refused"
+        all_.until(80)
+        node.store.outage = None
+        all_.until(100)
+        assert [record.state for record in all_.records()] == ["lost"]
+        assert len(node.saw(RunLost)) == 1
+        assert [run.outcome for run in node.app.runs("t")] == ["lost"]
+
+
+def test_a_run_that_nobody_heard_of_is_told_when_it_is_lost() -> None:
+    with cluster(lease=6) as all_:
+        node = all_.node(task(Every(seconds=60), 20))
+        all_.until(59)
+        node.store.fail_next("claim", "lost answer")
+        node.store.fail_next("claim", "refused", 7)
+        all_.until(90)
+        assert [record.state for record in all_.records()] == ["lost"]
+        assert not all_.calls
+        assert len(node.saw(RunLost)) == 1

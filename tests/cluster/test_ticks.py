@@ -196,3 +196,39 @@ def test_history_is_that_of_all_processes() -> None:
 
 def _told(all_: Cluster, *kinds: Any) -> list[Any]:
     return [event for node in all_.nodes for event in node.saw(*kinds)]
+
+
+def test_a_store_whose_clock_is_set_back_answers_no_tick_again() -> None:
+    with cluster() as all_:
+        all_.start(3, task(Every(seconds=10)))
+        all_.until(31)
+        all_.store.offset_s = -25.0
+        all_.until(91)
+        assert all_.called("t") == [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]
+        assert [call.began for call in all_.calls[3:]] == pytest.approx([65.0, 75.0, 85.0], abs=0.1)
+
+
+def test_a_store_whose_clock_is_set_forward_leaves_no_tick_unanswered() -> None:
+    with cluster() as all_:
+        all_.start(3, task(Every(seconds=10)))
+        all_.until(31)
+        all_.store.offset_s = 25.0
+        all_.until(46)
+        assert all_.called("t") == [10.0, 20.0, 30.0, 60.0, 70.0]
+        assert [call.run.missed for call in all_.calls] == [0, 0, 0, 2, 0]
+
+
+@pytest.mark.parametrize("offset_s", [-25.0, 25.0])
+def test_commands_are_heard_though_the_store_s_clock_was_set(offset_s: float) -> None:
+    with cluster() as all_:
+        nodes = all_.start(3, task(Every(seconds=10)))
+        all_.until(31)
+        nodes[0].do(lambda app: app.pause("t", "before"))
+        all_.until(33)
+        all_.store.offset_s = offset_s
+        nodes[1].do(lambda app: app.resume("t"))
+        all_.until(35)
+        assert [node.app.paused for node in nodes] == [{}] * 3
+        nodes[2].do(lambda app: app.pause("t", "after"))
+        all_.until(37)
+        assert [node.app.paused for node in nodes] == [{"t": "after"}] * 3

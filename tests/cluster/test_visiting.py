@@ -66,6 +66,18 @@ def test_a_serving_may_begin_and_end_during_a_run_by_hand() -> None:
         assert node.store.open_now is False
 
 
+def test_an_old_version_that_runs_a_task_by_hand_edits_no_schedule() -> None:
+    with cluster() as all_:
+        all_.start(1, task(Every(seconds=2)))
+        old = all_.node(task(Every(seconds=5)), serve=False)
+        all_.until(3)
+        run = old.run_now("t")
+        all_.until(9)
+        assert run.result() == 0.25
+        assert all_.task("t").generation == 0
+        assert [call.tick for call in all_.calls if call.node == "node 0"] == [2.0, 4.0, 6.0, 8.0]
+
+
 def test_a_run_by_hand_fails_if_the_store_is_out_of_reach() -> None:
     with cluster() as all_:
         node = all_.node(task(Every(seconds=2)), serve=False)

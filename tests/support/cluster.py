@@ -82,10 +82,12 @@ class ClockOfNode(VirtualClock):
 class TrueStore(MemoryStore):
     """A store in memory whose time is that of no process."""
 
+    offset_s = 0.0
+
     def _now(self) -> int:
         token = _node.set(None)
         try:
-            return round(current_clock().now().timestamp() * 1_000_000)
+            return round((current_clock().now().timestamp() + self.offset_s) * 1_000_000)
         finally:
             _node.reset(token)
 
