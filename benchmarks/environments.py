@@ -10,6 +10,8 @@ HOME = ROOT / ".bench"
 REQUIREMENTS = {
     "aioclock": ["--editable", str(ROOT), "tzdata"],
     "apscheduler": ["apscheduler<4", "tzdata"],
+    # pytest: the tests start the servers.
+    "stores": ["--editable", f"{ROOT}[redis,sql]", "pytest"],
     "aioclock03": ["aioclock<0.4", "tzdata"],
 }
 

@@ -1,4 +1,4 @@
-"""Print what aioclock costs beside hand-written asyncio, APScheduler 3 and AioClock 0.3.
+"""Print what aioclock costs beside hand-written asyncio, APScheduler 3 and AioClock 0.3, and what stores can take.
 
 usage: python table.py [--quick] [WORD ...]     with words: only the rows whose title contains one of them
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import environments
+import store_table
 
 HERE = Path(__file__).parent
 COLUMNS = {
@@ -24,7 +25,7 @@ COLUMNS = {
     "aioclock03": "AioClock 0.3",
     "aioclock": "aioclock",
 }
-ENVIRONMENTS = {"bare": "aioclock"} | {name: name for name in environments.REQUIREMENTS}
+ENVIRONMENTS = {"bare": "aioclock"} | {name: name for name in COLUMNS if name != "bare"}
 TIMEOUT_S = 300
 # The checkout's modules are compiled once, as an installed package's are, and not at every import.
 ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -113,9 +114,10 @@ class Scale:
     steps: int = 2_000
     days: int = 365
     seconds: int = 8
+    store_seconds: float = 2.0
 
 
-QUICK = Scale(turns=2, long_turns=1, periods=4, steps=300, days=30, seconds=3)
+QUICK = Scale(turns=2, long_turns=1, periods=4, steps=300, days=30, seconds=3, store_seconds=0.5)
 IMPORTS: dict[str, list[object]] = {
     "bare": ["dependencies"],
     "aioclock": ["aioclock"],
@@ -232,15 +234,21 @@ def render(lines: list[list[str]]) -> str:
 def main(arguments: list[str]) -> int:
     words = [word for word in arguments if not word.startswith("--")]
     lines = [["", *COLUMNS.values(), "budget", "verdict"]]
-    for measurement in measurements(QUICK if "--quick" in arguments else Scale()):
+    scale = QUICK if "--quick" in arguments else Scale()
+    for measurement in measurements(scale):
         wanted = [row for row in measurement.rows if not words or any(word in row.title for word in words)]
         if not wanted:
             continue
         print(f"measuring: {wanted[0].title} ...", file=sys.stderr)
         found = measurement.run()
         lines += [row.cells(found.get(row.key, {})) for row in wanted]
-    print(render(lines), NOTES, sep="\n\n", end="")
-    return any("not measured" in line for line in lines)
+    if len(lines) > 1:
+        print(render(lines), NOTES, sep="\n\n")
+    titles = [title for title in store_table.titles() if not words or any(word in title for word in words)]
+    stores = store_table.lines(titles, turns=scale.long_turns, seconds=scale.store_seconds)
+    if titles:
+        print(render(stores), store_table.NOTES, sep="\n\n", end="")
+    return any("not measured" in line for line in (*lines, *stores))
 
 
 if __name__ == "__main__":

@@ -217,24 +217,29 @@ def _missing(*modules: str, program: object = True, package: str = "") -> str | 
 
 
 @contextmanager
-def place_at(kind: str, folder: Path) -> Iterator[Place]:
-    """Give a store of this *kind*, with its server for the block; *folder* is what it may write to."""
+def place_at(kind: str, folder: Path, *, safe: bool = True) -> Iterator[Place]:
+    """Give a store of this *kind*, with its server for the block; *folder* is what it may write to.
+
+    Args:
+        safe: Whether what was committed outlives a server that is killed.
+    """
     if kind == "sqlite":
         yield FilePlace(folder)
         return
-    server, place = _server(kind, folder)
+    server, place = _server(kind, folder, safe=safe)
     with server:
         yield place(server)
 
 
-def _server(kind: str, folder: Path) -> tuple[Any, Callable[[Any], Place]]:
+def _server(kind: str, folder: Path, *, safe: bool) -> tuple[Any, Callable[[Any], Place]]:
     if kind == "redis":
-        return RedisServer(folder), RedisPlace
+        return RedisServer(folder, appendfsync="always" if safe else "everysec"), RedisPlace
     from sql_servers import MariaDBServer, PostgreSQLServer
 
-    class Durable(MariaDBServer):
+    class SafeServer(MariaDBServer):  # else nobody could tell a fault of ours from one of the server
         def command(self) -> Sequence[str | Path]:
-            # What was committed must outlive the server, or a test could not tell a fault of ours from that.
             return [*super().command(), "--innodb-flush-log-at-trx-commit=2"]
 
-    return (PostgreSQLServer(), PostgreSQLPlace) if kind == "postgresql" else (Durable(), MariaDBPlace)
+    if kind == "mariadb":
+        return SafeServer() if safe else MariaDBServer(), MariaDBPlace
+    return PostgreSQLServer(), PostgreSQLPlace
