@@ -101,7 +101,7 @@ def deploy(stage: Stage) -> None:
             fleet.end(before)
         else:
             fleet.end(before)
-            stage.wait(0.0, 1.5)
+            stage.wait(fleet.random.choice([0.0, 1.0, 1.2 * HOUR_S]))
             fleet.start(stage.size)
         stage.wait(0.0, 1.5)
 

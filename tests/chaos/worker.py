@@ -69,19 +69,24 @@ def app_by(orders: Orders, journal: Journal) -> AioClock:
     _watch(store, journal)
     app = AioClock(store=store, lease=orders.lease_s)
 
+    def block_now_and_then() -> None:
+        if random.random() < 0.15:
+            time.sleep(orders.blocks_s)
+
     async def work(run: CurrentRun) -> None:
         journal.write_of("started", run)
         await asyncio.sleep(random.uniform(0, LONGEST_S))
-        if random.random() < 0.1:
-            time.sleep(orders.blocks_s)  # noqa: ASYNC251 - this is what must not do any harm
+        block_now_and_then()
         journal.write_of("ended", run)
 
     async def effect(run: CurrentRun) -> None:
         journal.write_of("started", run)
+        block_now_and_then()
         async with run.transaction() as connection:
             tick = round(run.scheduled_at.timestamp() * 1_000_000)
             await connection.execute(_statement(orders.store), {"tick": tick, "fence": run.fence})
             await asyncio.sleep(random.uniform(0, LONGEST_S / 7))  # nobody else can write to a file in the meantime
+            block_now_and_then()
         journal.write_of("committed", run)
 
     for name, policies in TASKS.items():
