@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from aioclock.exceptions import StoreError, StoreUnavailableError
-from aioclock.stores import Claim, Registration, RunQuery, Verdict
+from aioclock.stores import Claim, Finish, Registration, RunQuery, Verdict
 from aioclock.stores._sql._engine import advance, connected
 from aioclock.stores._sql._records import locked_tasks
 from aioclock.stores._sql._statements import Script, ask, begin
@@ -92,6 +93,17 @@ async def test_connections_that_were_ended_are_replaced_at_once(server: SQLServe
         await kill_connections(server, store)
         assert await verdict(store, claim) == Verdict.RUN
         assert len(await asyncio.gather(*(store.tasks() for _ in range(6)))) == 6
+
+
+async def test_a_transaction_of_the_users_begins_on_a_connection_that_lives(server: SQLServer) -> None:
+    async with opened(server) as store:
+        claim = await claim_of(store)
+        assert await verdict(store, claim) == Verdict.RUN
+        await kill_connections(server, store)
+        end = Finish(claim_id=claim.id, task_key="task", fence=1, outcome="succeeded", finished=1)
+        async with store.transaction(lambda: end) as connection:
+            await connection.execute(text("SELECT 1"))
+        assert [run.state for run in await store.runs(RunQuery())] == ["succeeded"]
 
 
 async def test_a_claim_whose_answer_was_lost_is_answered_again(
