@@ -166,6 +166,9 @@ class Session:
 
     async def _register(self, entries: list[Entry]) -> None:
         self._fall_behind(entries)
+        if self._idle:  # an old checkout that runs a task by hand must not edit the schedules of those who serve
+            await self._ask_for(entries)
+            entries = [entry for entry in entries if entry.in_store.state is None]
         tasks = [Registration(key=entry.key, fingerprint=entry.in_store.fingerprint) for entry in entries]
         states = await self.link.call(partial(self.link.store.register, tasks, by=self._node.label))
         for entry, state in zip(entries, states, strict=True):
@@ -331,7 +334,8 @@ class Session:
     def _apply_schedule(self, entry: Entry, stored: Stored) -> None:
         declared = entry.task.trigger
         if stored.outdated:
-            logger.warning(
+            log = logger.debug if self._idle else logger.warning
+            log(
                 "another process declares another schedule for %s, and this one runs it no longer", entry.key,
                 extra={"task": entry.key},
             )  # fmt: skip
