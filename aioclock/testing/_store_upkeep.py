@@ -6,7 +6,7 @@ import pytest
 
 from aioclock.stores import Store, TaskState, Verdict
 from aioclock.stores._words import EXHAUSTED
-from aioclock.testing._store_bench import ONE, ContractBase, ask, end, tick
+from aioclock.testing._store_bench import ONE, TWO, ContractBase, ask, end, tick
 
 __all__ = ["PruneContract", "ReopenContract", "RestoreContract"]
 
@@ -50,6 +50,23 @@ class PruneContract(ContractBase):
                 assert await bench.verdict(claim) == Verdict.TAKEN
             assert not (await bench.finish(told)).accepted
             assert await bench.runs() == []
+
+    async def test_a_manual_run_that_was_deleted_may_be_asked_for_again(self) -> None:
+        async with self.bench() as bench:
+            told = end(await bench.start(await bench.task(), 2, kind="manual"))
+            await bench.finish(told)
+            await bench.store.prune(before=told.finished + 1)
+            assert (await bench.start(await bench.state(), 2, kind="manual")).fence == 2
+
+    async def test_processes_that_were_not_seen_since_are_forgotten(self) -> None:
+        async with self.bench() as bench:
+            for node in (ONE, TWO):
+                await bench.pulse(node)
+            await bench.tell_apart()
+            await bench.store.prune(before=(await bench.pulse(ONE)).now)
+            for node in (ONE, TWO):
+                await bench.pulse(node)
+            assert [(note.kind, note.node) for note in await bench.notes()] == [("joined", TWO)]
 
     async def test_old_notes_are_deleted(self) -> None:
         async with self.bench() as bench:
