@@ -186,7 +186,10 @@ def changed(change: Change, task: TaskState, *, now: int) -> TaskState:
     if change.override is not None:
         task = replace(_begun_anew(task, now), override=change.override or None)
     if change.paused is not None:
-        task = replace(task, paused=change.paused, note=change.note if change.paused else None, changed_at=now)
+        # Nobody may have skipped the ticks of the pause, for nobody served. They are not made up for all the same.
+        cursor = max(task.cursor, now - 1) if task.paused and not change.paused else task.cursor
+        note = change.note if change.paused else None
+        task = replace(task, paused=change.paused, note=note, cursor=cursor, changed_at=now)
     if change.exhausted:
         task = replace(task, cursor=EXHAUSTED, holder=None, held_until=0, changed_at=now)
     return task

@@ -320,6 +320,8 @@ class Change:
 
     key: str
     paused: bool | None = None
+    """When a paused task is resumed, the cursor becomes now less a microsecond (but never moves back): what passed
+    during the pause is not made up for."""
     note: str | None = None
     """With `paused=True`: why. Without one, and when the task is resumed, that of before goes."""
     override: str | None = None

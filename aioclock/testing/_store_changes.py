@@ -21,7 +21,23 @@ class ChangeContract(ContractBase):
             assert paused == replace(task, paused=True, note="repairs", changed_at=paused.changed_at)
             assert await bench.state() == paused
             resumed = await bench.change(paused=False, note="done", by="me")
-            assert resumed == replace(task, changed_at=resumed.changed_at)
+            assert resumed == replace(task, cursor=resumed.changed_at - 1, changed_at=resumed.changed_at)
+
+    async def test_a_task_that_is_resumed_does_not_go_back(self) -> None:
+        async with self.bench() as bench:
+            task = await bench.task()
+            far = task.anchor + 3_600_000_000
+            await bench.start(task, tick=far)
+            await bench.change(paused=True)
+            assert (await bench.change(paused=False)).cursor == far
+            await bench.change(exhausted=True, paused=True)
+            assert (await bench.change(paused=False)).cursor == EXHAUSTED
+
+    async def test_a_task_that_is_not_paused_is_resumed_in_vain(self) -> None:
+        async with self.bench() as bench:
+            task = await bench.task()
+            await bench.tell_apart()
+            assert (await bench.change(paused=False)).cursor == task.cursor
 
     async def test_a_pause_without_a_note_has_none(self) -> None:
         async with self.bench() as bench:

@@ -1,7 +1,9 @@
 -- Changes tasks as `Change` tells.
 
 local function pause(task, paused, why)
-  write_task(task, { paused = paused == '1' and '1', note = paused == '1' and why, changed_at = now })
+  local changes = { paused = paused == '1' and '1', note = paused == '1' and why, changed_at = now }
+  if task.paused and paused ~= '1' then changes.cursor = later(task.cursor, plus(now, -1)) end
+  write_task(task, changes)
 end
 
 local function kinds_of(change)

@@ -105,6 +105,7 @@ _RUN = Table(
         Index("aioclock_run_claim", "claim_id"),
         Index("aioclock_run_open", "state, lease_until", _OPEN),
         Index("aioclock_run_of_task", "task_key, state", _OPEN),
+        Index("aioclock_run_history", "task_key, number"),
         Index("aioclock_run_finished", "finished"),
     ),
 )
