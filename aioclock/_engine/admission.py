@@ -177,5 +177,5 @@ class Admission:
     def drop_all(self, reason: str, entry: Entry | None = None, *, manual: bool = True) -> None:
         """Skip all that wait, those of *entry* only if it is given, and *manual* runs or not."""
         for run in list(self.waiting):
-            if entry in (None, run.entry) and (manual or run.kind == "schedule"):
+            if entry in (None, run.entry) and (manual or run.kind != "manual"):
                 self.drop(run, reason)

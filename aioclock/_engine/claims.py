@@ -287,6 +287,8 @@ class Claims:
         else:
             self._desk.admission.wait(run, ())
             self._waiting[grant.claim_id] = (run, self._claim(run, None, beside=False, claim_id=grant.claim_id))
+            if run.entry.pause is not None and run.kind != "manual":
+                self._desk.admission.drop(run, "paused")
 
     def renew(self, ids: Sequence[str], lost: frozenset[str], asked_at: float) -> None:
         """Take in which of the claims *ids* the store has renewed when it was asked at *asked_at*."""

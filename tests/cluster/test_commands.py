@@ -482,3 +482,44 @@ def test_a_pause_of_a_new_task_is_not_forgotten_by_a_stop_that_follows() -> None
         nodes[0].serve()
         all_.until(40)
         assert all_.task("new").paused
+
+
+def test_a_pause_skips_what_waits_in_all_processes() -> None:
+    with cluster() as all_:
+        nodes = all_.start(3, task(Every(seconds=5), 14, overlap=Overlap("queue", limit=5)))
+        all_.until(16)
+        assert [record.state for record in all_.records()] == ["running", "waiting", "waiting"]
+        nodes[0].do(lambda app: app.pause("t"))
+        all_.until(60)
+        assert all_.called("t") == [5.0]
+        assert {(record.state, record.reason) for record in all_.records()[1:]} == {("skipped", "paused")}
+
+
+def test_a_pause_skips_what_waits_to_be_caught_up_with() -> None:
+    declare = task(Every(seconds=10), 4, catch_up="all")
+    with cluster() as all_:
+        all_.node(declare)
+        all_.until(21)
+        all_.nodes[0].stop()
+        all_.until(65)
+        nodes = all_.start(2, declare)
+        all_.until(67)
+        assert [record.state for record in all_.records()][2:] == ["running", "waiting"]
+        nodes[0].do(lambda app: app.pause("t"))
+        all_.until(90)
+        assert all_.called("t") == [10.0, 20.0, 30.0]
+        assert {(record.state, record.reason) for record in all_.records()[3:]} == {("skipped", "paused")}
+
+
+def test_what_waits_in_a_dead_process_is_skipped_where_the_task_is_paused() -> None:
+    declare = task(Every(seconds=10), 14, overlap="queue")
+    with cluster(lease=6) as all_:
+        all_.node(declare)
+        all_.until(21)
+        other = all_.node(declare)
+        all_.until(22)
+        all_.nodes[0].kill()
+        other.do(lambda app: app.pause("t"))
+        all_.until(60)
+        assert all_.called("t") == [10.0]
+        assert (all_.records()[1].state, all_.records()[1].reason) == ("skipped", "paused")
