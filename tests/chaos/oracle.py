@@ -108,7 +108,7 @@ def _judge_ticks(found: Findings, task: TaskState, runs: list[RunRecord], eviden
             found.fault(f"{task.key}: nobody wanted it to end like that: {run}")
         if run.tick not in grid:
             found.fault(f"{task.key}: nothing is due at {run.tick}: {run}")
-        if run.state == "running" or (run.state in OPEN_STATES and run.tick <= evidence.until):
+        if run.state in OPEN_STATES and run.tick <= evidence.until:
             found.fault(f"{task.key}: never ended: {run}")
         between = (run.tick - max(run.covers_from, task.anchor) - 1) // period
         if run.state == "succeeded" and run.missed != between:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aioclock.exceptions import StoreUnavailableError
+from aioclock.stores import RunRecord
 from fleet import PATIENCE_S, Fleet
 from oracle import Evidence, Findings, judge
 from places import Place
-from processes import wait_until
 from scenarios import Scenario, Stage
 from worker import Orders, period_s
 
@@ -46,33 +46,52 @@ def play(scenario: Scenario, place: Place, folder: Path, *, seconds: float, seed
         fleet.start(SIZE)
         stage = Stage(fleet=fleet, place=place, size=SIZE, until_s=time.monotonic() + seconds)
         scenario.trouble(stage)
-        fleet.recover(SIZE)
-        until = round(time.time() * 1_000_000)
-        wait_until(lambda: _is_settled(place, until, orders), seconds=PATIENCE_S)
-        fleet.end()
-        look = place.look()
-        evidence = Evidence(
+        findings = _judged(stage, orders, wrong_clock=scenario.wrong_clock)
+        took_s = time.monotonic() - began
+        return Played(scenario=scenario.name, place=place.kind, findings=findings, seconds=took_s, log=fleet.log())
+
+
+def _judged(stage: Stage, orders: Orders, *, wrong_clock: bool) -> Findings:
+    """Let all go well again until everything has come to its end, and return what was found then."""
+    fleet, place = stage.fleet, stage.place
+    fleet.recover(SIZE)
+    until = round(time.time() * 1_000_000)
+    settled = _settles(place, until, orders)
+    fleet.end()
+    look = place.look()
+    findings = judge(
+        Evidence(
             lines=fleet.lines(),
             tasks=look.tasks,
             runs={**stage.seen, **{run.id: run for run in look.runs}}.values(),
             effects=place.effects(),
             until=until,
             periods={key: _period(key, orders) for key in look.tasks},
-            wrong_clock=scenario.wrong_clock,
+            wrong_clock=wrong_clock,
         )
-        findings = judge(evidence)
-        findings.faults += [f"a worker ended with {code}" for code in fleet.fallen()]
-        return Played(
-            scenario=scenario.name,
-            place=place.kind,
-            findings=findings,
-            seconds=time.monotonic() - began,
-            log=fleet.log(),
-        )
+    )
+    findings.faults += [] if settled else ["what was due did not come to its end in time"]
+    findings.faults += [f"a worker ended with {code}" for code in fleet.fallen()]
+    findings.faults += [f"left behind: {run}" for run in look.runs if _is_left_behind(run, fleet.log())]
+    return findings
 
 
 def _period(task: str, orders: Orders) -> int:
     return round(period_s(task, orders) * 1_000_000)
+
+
+def _is_left_behind(run: RunRecord, log: str) -> bool:
+    """Tell whether a process that ended in order did not see to *run*, though it had not lost it."""
+    return run.state == "running" and f"run of {run.task_key!r} is this process's no longer" not in log
+
+
+def _settles(place: Place, until: int, orders: Orders) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
+    while not _is_settled(place, until, orders):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _is_settled(place: Place, until: int, orders: Orders) -> bool:
