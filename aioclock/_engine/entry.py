@@ -124,6 +124,12 @@ class Entry:
         return self.stored
 
     @property
+    def most_fired(self) -> int | None:
+        """How many runs its schedule may have in all; None: any number."""
+        most: int | None = getattr(self.task.trigger, "max_loop_count", None)
+        return most
+
+    @property
     def shared(self) -> bool:
         """Whether each of its ticks must be claimed, for other processes have it too."""
         return self.stored is not None and self.stored.shared

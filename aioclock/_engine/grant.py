@@ -1,6 +1,28 @@
-"""What a run has from the store."""
+"""What a run has from the store, and for how long."""
 
-__all__ = ["Grant"]
+__all__ = ["MARGIN", "Grant", "LeaseTerm"]
+
+MARGIN = 0.1
+"""Which part of a lease is not relied upon: clocks do not go alike."""
+
+
+class LeaseTerm:
+    """How long what the store grants belongs to a process that gives no sign of life.
+
+    Args:
+        renewed_s: How many seconds after a renewal the next one follows.
+    """
+
+    __slots__ = ("micros", "renewed_s", "seconds")
+
+    def __init__(self, seconds: float, *, renewed_s: float) -> None:
+        self.seconds = seconds
+        self.micros = round(seconds * 1_000_000)
+        self.renewed_s = renewed_s
+
+    def trusted_until_s(self, asked_at: float) -> float:
+        """Return until when a lease holds for sure that was asked for at *asked_at*, both on the steady clock."""
+        return asked_at + self.seconds * (1 - MARGIN)
 
 
 class Grant:

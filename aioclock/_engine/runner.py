@@ -172,7 +172,7 @@ class Runner(Keeper):
     ) -> tuple[Outcome, BaseException | None]:
         if self.claims is None or run.grant is None:
             return (LOST, LeaseLostError(task_name=run.entry.key)) if run.lost else (outcome, error)
-        return await self.claims.settle(run, outcome, error)
+        return await self.claims.endings.settle(run, outcome, error)
 
     def transaction(self, run: LiveRun) -> AbstractAsyncContextManager[Any]:
         if self.claims is None or run.grant is None:
@@ -180,7 +180,7 @@ class Runner(Keeper):
                 f"the run of {run.entry.key!r} has no transaction: that needs AioClock(store=...) with an SQL database "
                 "and a task of scope 'cluster' whose ticks are a second or more apart"
             )
-        return self.claims.transaction(run)
+        return self.claims.endings.transaction(run)
 
     def note_lost(self, entry: Entry, run: Run) -> None:
         """Record *run*, whose process died, unless it went here: then that is on record, or soon will be."""
@@ -203,7 +203,7 @@ class Runner(Keeper):
         entry: Entry = run.entry
         if run.outcome is SKIPPED:
             if run.grant is not None and self.claims is not None:
-                self.claims.end_soon(run)
+                self.claims.endings.end_soon(run)
             self._unpark(entry)
         elif run.outcome in FAILURES and not run.lost:  # what another process has may succeed there
             self._pause_if_failing(entry)
@@ -220,7 +220,7 @@ class Runner(Keeper):
         entry: Entry = run.entry
         entry.runs.remove(run)
         if run.grant is not None and self.claims is not None:
-            self.claims.end_soon(run)  # unless that is on record already
+            self.claims.endings.end_soon(run)  # unless that is on record already
             self.claims.ask_again(entry)
         if run.outcome is not SUCCEEDED:
             entry.run_delay_s = longer_delay(entry.run_delay_s)
@@ -300,7 +300,7 @@ class Runner(Keeper):
             if self.live:
                 self._cancel_all()
                 if self.claims is not None:
-                    self.claims.give_up_soon()
+                    self.claims.endings.give_up_soon()
                 await all_decided
         finally:
             hurried.cancel()

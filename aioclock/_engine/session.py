@@ -14,10 +14,12 @@ from uuid import uuid4
 
 from aioclock._engine.batches import Batches
 from aioclock._engine.catch_up import latest_ticks
-from aioclock._engine.claims import MARGIN, Claims
+from aioclock._engine.claims import Claims
+from aioclock._engine.endings import Endings
 from aioclock._engine.engine import Engine
 from aioclock._engine.entry import Entry
-from aioclock._engine.grant import Grant
+from aioclock._engine.grant import MARGIN, LeaseTerm
+from aioclock._engine.leases import Leases
 from aioclock._engine.opening import Opening
 from aioclock._engine.run import LiveRun
 from aioclock._engine.runner import Runner
@@ -31,14 +33,12 @@ from aioclock.exceptions import StoreError, StoreUnavailableError
 from aioclock.logger import logger
 from aioclock.stores import (
     Change,
-    Claimed,
     Node,
     Pulse,
     PulseAnswer,
     Reaped,
     Registration,
     TaskState,
-    Verdict,
 )
 from aioclock.stores._words import EXHAUSTED, micros, run_from
 
@@ -87,7 +87,11 @@ class Session:
         limit_s = max(1.0, min(10.0, lease_s / 3))
         self.link = StoreLink(opening.store, limit_s=limit_s, on_down=self._went_down, on_up=self._came_up)
         self._node = Node(id=uuid4().hex, label=f"{socket.gethostname()}:{os.getpid()}")
-        self.claims = Claims(self.link, runner, owner=self._node.id, lease_s=lease_s, on_state=self._note_state)
+        beat_s = lease_s / 4 if alone else min(LONGEST_BEAT_S, lease_s / 4)
+        self._term = LeaseTerm(lease_s, renewed_s=beat_s)
+        leases = Leases(runner, self._term, owner=self._node.id)
+        endings = Endings(self.link, runner, leases)
+        self.claims = Claims(self.link, runner, leases, endings, on_state=self._note_state)
         self._runner = runner
         self._idle = idle
         self._context = copy_context()
@@ -96,7 +100,6 @@ class Session:
         for entry in self._entries.values():
             entry.in_store.state = None  # what another serving heard is old, and perhaps of another store
         self._lease_s = lease_s
-        self._beat_s = lease_s / 4 if alone else min(LONGEST_BEAT_S, lease_s / 4)
         self._held: dict[str, float] = {}
         """Tasks that this process has to itself, and until when, on the steady clock."""
         self._applied: dict[str, TaskState] = {}
@@ -293,15 +296,15 @@ class Session:
 
     # What the store tells
 
-    def _note_state(self, entry: Entry, answer: Claimed) -> None:
-        if answer.task is None:
+    def _note_state(self, entry: Entry, state: TaskState | None) -> None:
+        if state is None:
             self._job(self._register([entry]))
             return
-        self._apply(entry, answer.task)
+        self._apply(entry, state)
         self._end_if_used_up(entry)
 
     def _end_if_used_up(self, entry: Entry) -> None:
-        stored, limit = entry.in_store, getattr(entry.task.trigger, "max_loop_count", None)
+        stored, limit = entry.in_store, entry.most_fired
         if self._engine is not None and limit is not None and stored.shared and stored.known.fired >= limit:
             self._engine.exhaust(entry)
 
@@ -359,10 +362,10 @@ class Session:
             with _told_of("signs of life are not on record"):
                 await self._pulse()
             self.claims.ask_again()
-            await asyncio.sleep(self._beat_s)
+            await asyncio.sleep(self._term.renewed_s)
 
     async def _pulse(self) -> None:
-        ids = tuple(self.claims.granted)
+        ids = tuple(self.claims.leases.runs)
         holds = tuple(entry.key for entry in self._entries.values() if self._wants_to_hold(entry))
         pulse = Pulse(node=self._node, lease=micros(self._lease_s), claims=ids, holds=holds, since=self._since)
 
@@ -374,8 +377,8 @@ class Session:
 
         answer, asked_at = await self.link.call(ask)
         self._since = answer.now - OVERLAPPING
-        self.claims.renew(ids, answer.lost, asked_at)
-        self.claims.cancel(answer.cancelled)
+        self.claims.leases.renew(ids, answer.lost, asked_at)
+        self.claims.leases.cancel(answer.cancelled)
         for state in answer.changed:
             if (entry := self._entries.get(state.key)) is not None:
                 self._apply(entry, state, asked_at=asked_at)
@@ -404,7 +407,7 @@ class Session:
 
     def _have(self, entry: Entry, asked_at: float) -> None:
         is_new = entry.key not in self._held
-        self._held[entry.key] = asked_at + self._lease_s * (1 - MARGIN)
+        self._held[entry.key] = self._term.trusted_until_s(asked_at)
         if self._engine is None:
             return
         if is_new:
@@ -426,7 +429,7 @@ class Session:
 
     def _watch(self) -> None:
         """Look again and again whether a lease has passed, whatever the store is doing."""
-        self.claims.expire()
+        self.claims.leases.expire()
         now = steady_s()
         for key, until in list(self._held.items()):
             if until < now and (entry := self._entries.get(key)) is not None:
@@ -439,7 +442,7 @@ class Session:
         while not self._halted:
             with _told_of("what dead processes left is not looked for"):
                 await self._reap()
-            await asyncio.sleep(max(self._beat_s, self._lease_s / 4))
+            await asyncio.sleep(max(self._term.renewed_s, self._lease_s / 4))
 
     async def _reap(self) -> None:
         keys = [entry.key for entry in self._entries.values() if entry.shared and entry.in_store.fits]
@@ -458,14 +461,13 @@ class Session:
         entry = self._entries.get(record.task_key)
         if entry is None:
             return
-        self._note_state(entry, Claimed(verdict=Verdict.TAKEN, task=reaped.task))
+        self._note_state(entry, reaped.task)
         if record.state == "lost":
             entry.failures = reaped.task.failures
             self._runner.note_lost(entry, run_from(record))
         elif not self._halted:  # else it is free for others as soon as this process has left
             run = LiveRun(entry, self._runner, record.tick / 1e6, record.missed, record.kind)
-            grant = Grant(record.claim_id, record.fence, self._node.id, asked_at + self._lease_s * (1 - MARGIN))
-            self.claims.adopt(run, grant, reaped)
+            self.claims.adopt(run, reaped, asked_at)
 
     # Commands
 
