@@ -41,7 +41,7 @@ class Membership:
         self.store = store
         self.session: Session | None = None
         """That of the serving, while there is one."""
-        self._lease_s = lease_s
+        self.lease_s = lease_s
         self._opening = Opening(store)
         self._runner: Runner
         self._entries: Mapping[str, Entry]
@@ -61,7 +61,7 @@ class Membership:
 
     def _new_session(self, *, idle: bool) -> Session:
         entries = list(self._entries.values())
-        opening, lease_s, outbox, alone = self._opening, self._lease_s, self._outbox, False
+        opening, lease_s, outbox, alone = self._opening, self.lease_s, self._outbox, False
         if not (is_time_real() or getattr(self.store, "keeps_virtual_time", False)):
             # Virtual years must not be written where real processes read. A store in memory lives on virtual time, and
             # as nobody shares it, there is little to tell it.
