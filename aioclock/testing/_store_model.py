@@ -37,6 +37,8 @@ class Model(ClaimModel):
             self._begin_anew(task)
             task.override = change.override or None
         if change.paused is not None:
+            if task.paused and not change.paused:
+                self.resumed.add(task.key)
             task.paused, task.note, task.changed_at = change.paused, change.note if change.paused else None, NOW
         if change.exhausted:
             task.cursor, task.holder, task.changed_at = EXHAUSTED, None, NOW

@@ -67,6 +67,8 @@ class ModelBase:
         """Ids of the runs whose lease has passed."""
         self.lapsed_holds: set[str] = set()
         """Keys of the tasks whose holder's lease has passed."""
+        self.resumed: set[str] = set()
+        """Keys of the tasks whose pause has just ended."""
 
     def open_runs(self, key: str) -> list[RunModel]:
         return [run for run in self.runs.values() if run.is_open and run.task_key == key]
@@ -106,6 +108,9 @@ class ModelBase:
             task.cursor = max(task.cursor, told.anchor - 1)
         if task.changed_at == NOW and since <= told.changed_at <= until:
             task.changed_at = told.changed_at
+            if told.key in self.resumed:
+                self.resumed.remove(told.key)
+                task.cursor = max(task.cursor, told.changed_at - 1)
 
     def settle_run(self, told: RunRecord, *, since: int, until: int) -> None:
         run = self.runs[told.id]
