@@ -1,15 +1,16 @@
 """The way to the store, which may be interrupted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from aioclock.clock import steady_s
-from aioclock.exceptions import StoreUnavailableError
+from aioclock.exceptions import StoreError, StoreUnavailableError
 from aioclock.logger import logger
 from aioclock.stores import Store
 
-__all__ = ["StoreLink"]
+__all__ = ["StoreLink", "tolerated"]
 
 T = TypeVar("T")
 
@@ -106,3 +107,12 @@ class StoreLink:
                 "the store %s answers again, after %.3g s", self.store.name, outage_s, extra={"outage_s": outage_s}
             )
             self._on_up(outage_s)
+
+
+@contextmanager
+def tolerated(consequence: str) -> Iterator[None]:
+    """Log that the store refuses to do something; it is asked again soon, for that may pass."""
+    try:
+        yield
+    except StoreError as error:
+        logger.error("%s: %s", consequence, error)

@@ -37,7 +37,8 @@ class Stored:
     """
 
     __slots__ = (
-        "behind_until", "catch_up", "fingerprint", "mode", "on_lost", "readable", "scope", "state", "trigger",
+        "behind_until", "catch_up", "fingerprint", "held_until_s", "mode", "on_lost", "readable", "scope", "state",
+        "trigger",
     )  # fmt: skip
 
     def __init__(self, trigger: BaseTrigger, policies: Policies, *, key: str) -> None:
@@ -47,12 +48,18 @@ class Stored:
         self.catch_up = policies.catch_up or LATEST
         self.on_lost: OnLost = policies.on_lost or "fail"
         self.mode: Mode = mode_of(trigger, self.scope, key=key)
-        self.state: TaskState | None = None
-        """What the store said last; None until it said anything."""
+        self.forget()
         self.readable = True
         """Whether this process understands the trigger that the store has for the task."""
         self.behind_until = 0
         """Ticks before this moment, in microseconds since the epoch, passed while nothing could run."""
+
+    def forget(self) -> None:
+        """Forget what another session heard: it is old, and perhaps of another store."""
+        self.state: TaskState | None = None
+        """What the store said last; None until it said anything."""
+        self.held_until_s: float | None = None
+        """Until when this process has the whole task to itself, on the steady clock; None: it has not."""
 
     @property
     def known(self) -> TaskState:
@@ -75,6 +82,11 @@ class Stored:
         """Whether this process knows the schedule that holds."""
         return self.state is not None and self.readable and not self.outdated
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether the schedule goes on in this process, beside others or as the only one."""
+        return self.fits and (self.mode != "held" or self.held_until_s is not None)
+
     def take_trigger(self, *, key: str) -> BaseTrigger:
         """Return the trigger that holds, after taking note of how the processes share the task then.
 
@@ -84,6 +96,8 @@ class Stored:
         self.readable = False
         trigger = self.trigger_now()
         self.mode = mode_of(trigger, self.scope, key=key)
+        if self.mode != "held":
+            self.held_until_s = None
         self.readable = True
         return trigger
 
