@@ -146,9 +146,8 @@ class StoreUnavailableError(StoreError, ConnectionError):
 class LeaseLostError(BaseAioClockException, RuntimeError):
     """A run in a store is its process's no longer: its lease was not renewed in time, and its end is not recorded."""
 
-    def __init__(self, *, task_name: str) -> None:
+    def __init__(self, *, task_name: str, reason: str = "its lease ended before it could be renewed") -> None:
         super().__init__(
-            f"run of {task_name!r} is this process's no longer: its lease ended before it could be renewed, "
-            "and another process may have taken it over"
+            f"run of {task_name!r} is this process's no longer: {reason}, and another process may have taken it over"
         )
         self.task_name = task_name

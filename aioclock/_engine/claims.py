@@ -172,24 +172,31 @@ class Claims:
             self.leases.give_back(run, "stopping")
 
     def _start(self, run: LiveRun, answer: Claimed) -> None:
-        self._note_missed(run, answer.covers_from)
+        most = None
         if answer.task is not None:
             _take_in(run.entry, answer.task)
+            most = None if run.entry.most_fired is None else run.entry.most_fired - answer.task.fired
+        self._note_missed(run, answer.covers_from, most)
         if (reason := self._why_skip(run)) is not None:  # it has waited for too long: for others, or for the store
             self._desk.admission.drop(run, reason)
             return
         self._desk.admission.release(run)
         self._desk.start(run)
 
-    def _note_missed(self, run: LiveRun, covers_from: int) -> None:
-        """Count the ticks that nobody has answered: other processes may have answered what this one did not."""
+    def _note_missed(self, run: LiveRun, covers_from: int, most: int | None = None) -> None:
+        """Count the ticks that nobody has answered: other processes may have answered what this one did not.
+
+        Args:
+            most: How many more runs the schedule could have had.
+        """
         if run.kind == "manual":
             return
         entry: Entry = run.entry
         tick, stored = micros(run.scheduled), entry.in_store
         trigger, anchor = entry.task.trigger, stored.known.anchor
         try:
-            run.missed = missed_before(trigger, tick, covers_from=covers_from, anchor=anchor)
+            missed = missed_before(trigger, tick, covers_from=covers_from, anchor=anchor)
+            run.missed = missed if most is None else min(missed, max(0, most))
         except Exception as error:  # a trigger of the user's; the run is granted all the same
             logger.error("the trigger of %s failed", entry.key, exc_info=error, extra={"task": entry.key})
         if run.missed and run.kind == "schedule":

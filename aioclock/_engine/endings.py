@@ -51,9 +51,11 @@ class Endings:
         try:
             answer = await _uninterrupted(self._ends.put(self._end_of(run, outcome, error)))
         except StoreError as failure:
-            self._leases.end(run)
-            logger.error("the end of a run of %s is not on record: %s", run.entry.key, failure)
-            return outcome, error
+            logger.error(
+                "the end of a run of %s (%s) is not on record, where it will count as lost: %s",
+                run.entry.key, outcome, failure, extra={"task": run.entry.key}, exc_info=error,
+            )  # fmt: skip
+            return self._lost(run, reason="its end could not be put on record")
         self._leases.end(run)
         if answer.accepted:
             if answer.failures:
@@ -63,10 +65,10 @@ class Endings:
             return SUCCEEDED, None
         return self._lost(run)
 
-    def _lost(self, run: LiveRun) -> tuple[Outcome, BaseException | None]:
+    def _lost(self, run: LiveRun, **reason: str) -> tuple[Outcome, BaseException | None]:
         self._leases.end(run)
         run.lost = True
-        return LOST, LeaseLostError(task_name=run.entry.key)
+        return LOST, LeaseLostError(task_name=run.entry.key, **reason)
 
     def end_soon(self, run: LiveRun) -> None:
         """Tell the store the end of *run*, unless it knows it, without waiting for an answer."""

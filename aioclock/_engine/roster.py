@@ -153,8 +153,11 @@ class Roster:
                 yield run_of(facts)
 
     def next_ticks(self, entry: Entry, after: datetime, count: int) -> list[datetime]:
-        """Return when a task is due next: on the schedule that is going, else on one that would begin at *after*."""
-        if entry.task.trigger.type_ in LIFECYCLE:
+        """Return when a task is due next: on the schedule that is going, else on one that would begin at *after*.
+
+        Nothing is due of a task that another process has given another schedule.
+        """
+        if entry.task.trigger.type_ in LIFECYCLE or (entry.stored is not None and entry.stored.outdated):
             return []
         return preview(entry, after, count, None if self.serving is None else self.runner.present)
 

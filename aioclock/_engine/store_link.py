@@ -111,8 +111,10 @@ class StoreLink:
 
 @contextmanager
 def tolerated(consequence: str) -> Iterator[None]:
-    """Log that the store refuses to do something; it is asked again soon, for that may pass."""
+    """Log that the store refuses to do something, or fails at it; it is asked again soon, for that may pass."""
     try:
         yield
     except StoreError as error:
         logger.error("%s: %s", consequence, error)
+    except Exception as error:  # a mistake in a store of the user's
+        logger.error("%s", consequence, exc_info=error)

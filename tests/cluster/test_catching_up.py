@@ -172,6 +172,7 @@ def test_a_process_with_an_older_declaration_stops_firing() -> None:
         all_.until(100)
         assert all_.called("t")[-1] == 70.0
         assert not old.done
+        assert old.do(lambda app: app.next_ticks("t")) == []
 
 
 @pytest.mark.parametrize("policy", ["latest", "none", "all"])
@@ -197,6 +198,16 @@ def test_what_was_due_by_its_jitter_is_caught_up_with_at_once() -> None:
         all_.until(171)
         assert facts(all_.records()) == [(60.0, "schedule", "succeeded", 0), (120.0, "catch_up", "succeeded", 0)]
         assert all_.calls[1].began == pytest.approx(170)
+
+
+def test_no_more_is_called_missed_than_max_loop_count_would_have_let_run() -> None:
+    with cluster() as all_:
+        stopped_between(all_, 21, 3605, task(Every(seconds=10, max_loop_count=5)))
+        all_.until(3700)
+        assert [fact[1:] for fact in facts(all_.records())[2:4]] == [
+            ("catch_up", "succeeded", 2),
+            ("schedule", "succeeded", 0),
+        ]
 
 
 def test_catching_up_stops_at_max_loop_count() -> None:

@@ -119,6 +119,21 @@ def test_a_stop_at_the_very_beginning_of_an_outage_comes_to_its_end(way: Any) ->
         assert node.done
 
 
+def test_a_run_whose_end_never_gets_on_record_is_lost_here_as_it_is_there() -> None:
+    with cluster() as all_:
+        [node] = all_.start(1, task(Every(seconds=10), 1))
+        all_.until(10.5)
+        begin_outage(all_)
+        node.stop(timeout=2)
+        all_.until(60)
+        [run] = node.app.runs()
+        assert (run.outcome, run.error and run.error.type) == ("lost", "LeaseLostError")
+        end_outage(all_)
+        all_.start(1, task(Every(seconds=10), 1))
+        all_.until(70)
+        assert [record.state for record in all_.records()][:1] == ["lost"]
+
+
 @pytest.mark.parametrize("way", ["refused", "no answer"])
 def test_a_serving_does_not_begin_without_its_store(way: Any) -> None:
     with cluster(lease=30) as all_:
@@ -318,14 +333,15 @@ def test_a_slow_store_changes_nothing_but_the_pace(latency_s: float) -> None:
         assert {record.state for record in all_.records()[:-2]} == {"succeeded"}
 
 
-def test_a_store_that_refuses_signs_of_life_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [StoreError("not now"), KeyError("not now")], ids=["refused", "mistake"])
+def test_a_store_that_refuses_signs_of_life_is_asked_again(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     class Stubborn(FaultyStore):
         refusals = 3
 
         async def pulse(self, pulse: Any) -> Any:
             if self.refusals and self.calls["pulse"] > 5:
                 self.refusals -= 1
-                raise StoreError("not now")
+                raise error
             return await super().pulse(pulse)
 
     with cluster(lease=6) as all_:
@@ -336,4 +352,4 @@ def test_a_store_that_refuses_signs_of_life_is_asked_again(caplog: pytest.LogCap
         node.serve()
         all_.until(61)
         assert all_.ticks("t", state="succeeded") == [10.0, 20.0, 30.0, 40.0, 50.0]
-        assert caplog.text.count("not now") == 3
+        assert caplog.text.count("signs of life are not on record") == 3
