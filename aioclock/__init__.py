@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aioclock.runs import Outcome, Run, current_run
     from aioclock.triggers import At, Cron, Every, Forever, Once, OnShutDown, OnStartUp, OrTrigger
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 __all__ = [
     "AioClock",
