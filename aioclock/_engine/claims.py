@@ -100,7 +100,7 @@ class Claims:
         stored, overlap = entry.in_store, entry.overlap
         queue = overlap.most_waiting if overlap.policy == "queue" else 0
         # A run of before may still have its lease though its process is dead. What is caught up with waits for that.
-        most_waiting = ALL if floor is not None else max(queue, run.kind == "catch_up")
+        most_waiting = ALL if floor is not None else max(queue, 1 if run.kind == "catch_up" else 0)
         return Claim(
             id=claim_id,
             task_key=entry.key,

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from aioclock.exceptions import StoreUnavailableError
@@ -93,9 +94,13 @@ class FaultyStore:
         return await self._through("register", lambda: self.store.register(tasks, by=by))
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed]:
+        for claim in claims:
+            _be_plain(claim)
         return await self._through("claim", lambda: self.store.claim(claims))
 
     async def finish(self, ends: Sequence[Finish]) -> list[Finished]:
+        for end in ends:
+            _be_plain(end)
         return await self._through("finish", lambda: self.store.finish(ends))
 
     async def pulse(self, pulse: Pulse) -> PulseAnswer:
@@ -124,6 +129,13 @@ class FaultyStore:
 
     async def restore(self, tasks: Sequence[TaskState], *, replace: bool = False) -> None:
         await self._through("restore", lambda: self.store.restore(tasks, replace=replace))
+
+
+def _be_plain(told: Claim | Finish) -> None:
+    """Make sure that no number is a bool: to Python it is one as well, but no server takes it."""
+    for field in fields(told):
+        value = getattr(told, field.name)
+        assert not isinstance(value, bool) or field.type is bool, f"{field.name} is {value!r}"
 
 
 async def _for_ever() -> Any:
