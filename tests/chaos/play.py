@@ -1,5 +1,6 @@
 """One scenario from beginning to end, and what came of it."""
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from worker import Orders, period_s
 __all__ = ["Played", "play"]
 
 SIZE = 3
+
+WRONG = re.compile("could not be claimed|ended by an error|never retrieved|ignores its cancellation|was destroyed")
+"""What no process may say, whatever happens to it: it has met something that it did not expect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,9 @@ def _judged(stage: Stage, orders: Orders, *, wrong_clock: bool) -> Findings:
     findings.faults += [] if settled else ["what was due did not come to its end in time"]
     findings.faults += [f"a worker ended with {code}" for code in fleet.fallen()]
     findings.faults += [f"left behind: {run}" for run in look.runs if _is_left_behind(run, fleet.log())]
+    findings.faults += [
+        f"a worker says: {line}" for line in sorted(set(fleet.log().splitlines())) if WRONG.search(line)
+    ]
     return findings
 
 
