@@ -70,6 +70,8 @@ class Replica:
         """What was last taken in, by key."""
         self._heard_at: dict[str, float] = {}
         """When the store last had news of a task, on the steady clock."""
+        self._warned_of: dict[str, str] = {}
+        """Fingerprints of schedules that other processes declare instead, by key."""
 
     def attach(self, schedules: Schedules, untold: Untold) -> None:
         """Let *schedules* follow the store, except for what is *untold*."""
@@ -82,6 +84,7 @@ class Replica:
         """Forget what the store said of a task that is this process's no longer."""
         self._applied.pop(entry.key, None)
         self._heard_at.pop(entry.key, None)
+        self._warned_of.pop(entry.key, None)
 
     # Asking
 
@@ -145,7 +148,7 @@ class Replica:
         if before is None or (state.paused, state.note) != (before.paused, before.note):
             self._apply_pause(entry, state)
         if before is None or state.generation != before.generation:
-            self._apply_schedule(entry)
+            self._apply_schedule(entry, state)
 
     def _apply_pause(self, entry: Entry, state: TaskState) -> None:
         if state.paused:
@@ -153,21 +156,27 @@ class Replica:
         else:
             self._runner.resume(entry, told=True)
 
-    def _apply_schedule(self, entry: Entry) -> None:
+    def _apply_schedule(self, entry: Entry, state: TaskState) -> None:
         stored, before = entry.in_store, entry.task.trigger
         if stored.outdated:
-            log = logger.debug if self._idle else logger.warning
-            log(
-                "another process declares another schedule for %s, and this one runs it no longer", entry.key,
-                extra={"task": entry.key},
-            )  # fmt: skip
+            self._warn_once(entry.key, state.fingerprint)
         else:
+            self._warned_of.pop(entry.key, None)
             try:
                 entry.task.trigger = stored.take_trigger(key=entry.key)
             except ValueError as error:
                 logger.error("the trigger of %s in the store can't be read: %s", entry.key, error)
         if stored.mode != "node" or entry.task.trigger != before:
             self._schedules.restart(entry)
+
+    def _warn_once(self, key: str, fingerprint: str) -> None:
+        if self._warned_of.get(key) != fingerprint:  # else that schedule was only given another trigger
+            self._warned_of[key] = fingerprint
+            log = logger.debug if self._idle else logger.warning
+            log(
+                "another process declares another schedule for %s, and this one runs it no longer", key,
+                extra={"task": key},
+            )  # fmt: skip
 
 
 def _version(state: TaskState) -> tuple[int, int]:

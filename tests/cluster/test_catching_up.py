@@ -175,6 +175,25 @@ def test_a_process_with_an_older_declaration_stops_firing() -> None:
         assert old.do(lambda app: app.next_ticks("t")) == []
 
 
+def test_another_declaration_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    def warnings() -> int:
+        return caplog.text.count("another process declares another schedule for t")
+
+    with cluster() as all_:
+        all_.node(task(Every(seconds=10)))
+        all_.until(21)
+        new = all_.node(task(Every(seconds=7)))
+        all_.until(31)
+        assert warnings() == 1
+        for seconds in (5, 6):
+            new.do(lambda app, seconds=seconds: app.reschedule("t", Every(seconds=seconds)))  # type: ignore[misc]
+            all_.advance(10)
+        assert warnings() == 1
+        all_.node(task(Every(seconds=8)))
+        all_.advance(10)
+        assert warnings() == 3  # the first two are both outdated now, each by a schedule that is new to it
+
+
 @pytest.mark.parametrize("policy", ["latest", "none", "all"])
 def test_what_was_not_yet_due_for_its_jitter_is_not_caught_up_with(policy: Any) -> None:
     jitter = Jitter(30)
