@@ -110,7 +110,7 @@ class Claims:
             owner=self.leases.owner,
             lease=self.leases.term.micros,
             on_lost=stored.on_lost,
-            missed=run.missed,
+            missed=entry.possible(run.missed, fired=stored.known.fired),
             skip=self._why_skip(run),
             floor=floor,
             most_fired=entry.most_fired,
@@ -155,7 +155,7 @@ class Claims:
         elif answer.verdict is Verdict.WAITING:
             self._wait(run, claim)
         elif answer.verdict is Verdict.SKIPPED:
-            self._note_missed(run, answer.covers_from)
+            self._note_missed(run, answer.covers_from, answer.task)
             self._desk.admission.drop(run, str(answer.reason))
         elif run.kind == "manual" and answer.verdict is Verdict.TAKEN and asked_once:
             self._put(run, replace(claim, id=uuid4().hex, tick=claim.tick + 1))  # another process chose that tick
@@ -172,33 +172,27 @@ class Claims:
             self.leases.give_back(run, "stopping")
 
     def _start(self, run: LiveRun, answer: Claimed) -> None:
-        most = None
+        self._note_missed(run, answer.covers_from, answer.task)
         if answer.task is not None:
             _take_in(run.entry, answer.task)
-            most = None if run.entry.most_fired is None else run.entry.most_fired - answer.task.fired
-        self._note_missed(run, answer.covers_from, most)
         if (reason := self._why_skip(run)) is not None:  # it has waited for too long: for others, or for the store
             self._desk.admission.drop(run, reason)
             return
         self._desk.admission.release(run)
         self._desk.start(run)
 
-    def _note_missed(self, run: LiveRun, covers_from: int, most: int | None = None) -> None:
-        """Count the ticks that nobody has answered: other processes may have answered what this one did not.
-
-        Args:
-            most: How many more runs the schedule could have had.
-        """
+    def _note_missed(self, run: LiveRun, covers_from: int, task: TaskState | None) -> None:
+        """Count the ticks that nobody has answered: other processes may have answered what this one did not."""
         if run.kind == "manual":
             return
         entry: Entry = run.entry
         tick, stored = micros(run.scheduled), entry.in_store
         trigger, anchor = entry.task.trigger, stored.known.anchor
         try:
-            missed = missed_before(trigger, tick, covers_from=covers_from, anchor=anchor)
-            run.missed = missed if most is None else min(missed, max(0, most))
+            run.missed = missed_before(trigger, tick, covers_from=covers_from, anchor=anchor)
         except Exception as error:  # a trigger of the user's; the run is granted all the same
             logger.error("the trigger of %s failed", entry.key, exc_info=error, extra={"task": entry.key})
+        run.missed = entry.possible(run.missed, fired=(task or stored.known).fired)
         if run.missed and run.kind == "schedule":
             logger.warning(
                 "%d tick(s) of %s passed unanswered; one run answers them all", run.missed + 1, entry.key,
@@ -225,7 +219,7 @@ class Claims:
         self.leases.take(run, record.claim_id, fence=record.fence, attempt=record.attempt, asked_at=asked_at)
         if record.state == "running":
             if record.tick >= reaped.task.anchor:  # else it was of another schedule
-                self._note_missed(run, record.covers_from)
+                self._note_missed(run, record.covers_from, reaped.task)
             self._desk.start(run)
             return
         self._desk.admission.wait(run, ())

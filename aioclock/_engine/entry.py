@@ -129,6 +129,10 @@ class Entry:
         most: int | None = getattr(self.task.trigger, "max_loop_count", None)
         return most
 
+    def possible(self, ticks: int, *, fired: int) -> int:
+        """Return how many of so many *ticks* could have had a run, when the schedule has had *fired* runs."""
+        return ticks if self.most_fired is None else min(ticks, max(self.most_fired - fired, 0))
+
     @property
     def shared(self) -> bool:
         """Whether each of its ticks must be claimed, for other processes have it too."""

@@ -155,11 +155,14 @@ class Roster:
     def next_ticks(self, entry: Entry, after: datetime, count: int) -> list[datetime]:
         """Return when a task is due next: on the schedule that is going, else on one that would begin at *after*.
 
-        Nothing is due of a task that another process has given another schedule.
+        Nothing is due here of a task that another process has given another schedule.
         """
-        if entry.task.trigger.type_ in LIFECYCLE or (entry.stored is not None and entry.stored.outdated):
+        if entry.task.trigger.type_ in LIFECYCLE:
             return []
-        return preview(entry, after, count, None if self.serving is None else self.runner.present)
+        if self.serving is None:
+            return preview(entry, after, count, None)
+        is_outdated = entry.stored is not None and entry.stored.outdated
+        return [] if is_outdated else preview(entry, after, count, self.runner.present)
 
     async def next_tick(self, key: str) -> datetime | None:
         """Return when a task is due next (aware, UTC); None while nothing is served, and when nobody knows."""

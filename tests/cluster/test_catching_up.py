@@ -173,6 +173,10 @@ def test_a_process_with_an_older_declaration_stops_firing() -> None:
         assert all_.called("t")[-1] == 70.0
         assert not old.done
         assert old.do(lambda app: app.next_ticks("t")) == []
+        old.stop()
+        all_.until(110)
+        # A serving that would begin now would declare its schedule anew.
+        assert old.do(lambda app: [offset(round(tick.timestamp() * 1e6)) for tick in app.next_ticks("t", 1)]) == [120.0]
 
 
 def test_another_declaration_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -185,9 +189,8 @@ def test_another_declaration_is_warned_of_once(caplog: pytest.LogCaptureFixture)
         new = all_.node(task(Every(seconds=7)))
         all_.until(31)
         assert warnings() == 1
-        for seconds in (5, 6):
-            new.do(lambda app, seconds=seconds: app.reschedule("t", Every(seconds=seconds)))  # type: ignore[misc]
-            all_.advance(10)
+        new.do(lambda app: app.reschedule("t", Every(seconds=5)))
+        all_.advance(10)
         assert warnings() == 1
         all_.node(task(Every(seconds=8)))
         all_.advance(10)
@@ -227,6 +230,25 @@ def test_no_more_is_called_missed_than_max_loop_count_would_have_let_run() -> No
             ("catch_up", "succeeded", 2),
             ("schedule", "succeeded", 0),
         ]
+
+
+def test_no_more_is_called_missed_than_could_have_run_where_nothing_is_made_up_for() -> None:
+    with cluster() as all_:
+        nodes = stopped_between(all_, 21, 3605, task(Every(seconds=10, max_loop_count=5), catch_up="none"))
+        all_.until(3609)
+        assert facts(all_.records())[2:] == [(3600.0, "catch_up", "skipped", 3)]
+        runs = [run for node in nodes for run in node.app.runs("t", outcome="skipped")]
+        assert [run.missed for run in runs] == [3]
+
+
+def test_no_more_is_called_missed_than_could_have_run_by_who_takes_the_run_over() -> None:
+    with cluster(lease=6) as all_:
+        stopped_between(all_, 31, 3605, task(Every(seconds=10, max_loop_count=5), 30, on_lost="rerun"))
+        all_.until(3606)
+        next(node for node in all_.nodes if node.name == all_.calls[-1].node).kill()
+        all_.until(3640)
+        assert all_.calls[-1].run.attempt == 2
+        assert all_.calls[-1].run.missed == all_.calls[-2].run.missed > 0
 
 
 def test_catching_up_stops_at_max_loop_count() -> None:
